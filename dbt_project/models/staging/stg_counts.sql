@@ -1,0 +1,1 @@
+select day, table_name, measure, records from {{ lake('counts') }}

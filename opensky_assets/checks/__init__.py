@@ -1,0 +1,1 @@
+"""Factories of asset checks. Each has a test that makes it fail."""

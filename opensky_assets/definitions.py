@@ -1,0 +1,34 @@
+"""The one entry for Dagster: loads `defs/` and applies the policies that hold for all."""
+
+import warnings
+
+import dagster as dg
+
+from opensky_assets.io_managers.lake import LakeIOManager
+from opensky_assets.resources.dbt import DbtResource
+from opensky_assets.resources.opensky import OpenSkyResource
+
+OWNERS = ["team:opensky-assets"]
+
+
+def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
+    """All definitions over one resource; tests hand one in with a source and a lake of their own.
+
+    `dg.load_from_defs_folder` would do the same, but it imports every installed library that registers components,
+    dagster_dbt and dagster_aws among them: four seconds at every start of the command line.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # what is preview or beta is pinned and tested here
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        found = dg.load_definitions_from_package_name(
+            "opensky_assets.defs",
+            resources={"opensky": opensky, "io_manager": LakeIOManager(opensky=opensky), "dbt": DbtResource()},
+            # Dagster's default starts a process a step, five core-seconds each; the work in a step is parallel here.
+            executor=dg.in_process_executor,
+        )
+        return found.map_resolved_asset_specs(func=lambda spec: spec.replace_attributes(owners=spec.owners or OWNERS))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_definitions(OpenSkyResource())

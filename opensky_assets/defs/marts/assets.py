@@ -1,0 +1,72 @@
+"""The marts: dbt models over the flights of exactly the run's days."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from opensky_assets.io_managers.metadata import table_metadata
+from opensky_assets.lake.warehouse import rebuild_warehouse
+from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
+from opensky_assets.resources.dbt import DbtResource
+from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.schemas.marts import MARTS, UPSTREAM
+from opensky_assets.transforms.marts import DbtTest, MartsFailed, build_marts
+
+
+def _spec(mart_name: str) -> dg.AssetSpec:
+    mart = next(mart for mart in MARTS if mart.name == mart_name)
+    return dg.AssetSpec(
+        mart.name,
+        deps=UPSTREAM[mart.name],
+        group_name="marts",
+        kinds={"dbt", "duckdb", "parquet"},
+        description=mart.description,
+        code_version=mart.version,
+        metadata=table_metadata(mart),
+        skippable=True,
+        partitions_def=DAILY,
+    )
+
+
+def _check_result(mart: str, tests: list[DbtTest]) -> dg.AssetCheckResult:
+    own = [test for test in tests if mart in test.models]
+    return dg.AssetCheckResult(
+        asset_key=mart,
+        check_name="dbt_tests",
+        passed=all(test.passed for test in own),
+        metadata={test.name: "passed" if test.passed else f"{test.failures} rows" for test in own},
+    )
+
+
+@dg.multi_asset(
+    specs=[_spec(mart.name) for mart in MARTS],
+    check_specs=[
+        dg.AssetCheckSpec("dbt_tests", asset=mart.name, description="The data tests of the model, all of them")
+        for mart in MARTS
+    ],
+    can_subset=True,
+    backfill_policy=SINGLE_RUN,
+)
+def marts(
+    context: dg.AssetExecutionContext, opensky: OpenSkyResource, dbt: DbtResource
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    lake = opensky.open_lake()
+    chosen = [mart for mart in MARTS if dg.AssetKey(mart.name) in context.selected_asset_keys]
+    checked = {key.asset_key.path[-1] for key in context.selected_asset_check_keys}
+    try:
+        done = build_marts(lake, context.partition_keys, chosen, dbt.build)
+    except MartsFailed as failed:
+        yield from (_check_result(name, failed.tests) for name in checked)
+        raise dg.Failure(str(failed), allow_retries=False) from None
+    views = rebuild_warehouse(lake, opensky.settings().warehouse)
+    context.log.info(f"warehouse {opensky.settings().warehouse}: {', '.join(views)}")
+    for mart in chosen:
+        facts = {
+            day: {
+                "dagster/partition_row_count": rows,
+                "dagster/uri": lake.path(f"{mart.path}/day={day}").as_uri(),
+            }
+            for day, rows in done.rows[mart.name].items()
+        }
+        yield materialized_days(context, facts, asset_key=dg.AssetKey(mart.name))
+    yield from (_check_result(name, done.tests) for name in checked)

@@ -1,0 +1,50 @@
+"""Reference tables: aircraft and airports."""
+
+import dagster as dg
+
+from opensky_assets.ingest.kernel import CODE_VERSION
+from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.io_managers.metadata import preview, table_metadata
+from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
+
+
+@dg.asset(
+    group_name="reference",
+    kinds={"parquet", "polars"},
+    code_version=f"{CODE_VERSION}.{AIRCRAFT_DATABASE.version}",
+    description=AIRCRAFT_DATABASE.description,
+    metadata=table_metadata(AIRCRAFT_DATABASE),
+)
+def aircraft_database(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
+    lake = opensky.open_lake()
+    done = sync_aircraft(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.log.info)
+    total = done.total
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.rows,
+            "dagster/uri": lake.path(AIRCRAFT_DATABASE.path).as_uri(),
+            "read": total.read,
+            "quarantined": total.quarantined,
+            "superseded": total.superseded,
+            "tables": {key: f"{m.total.written} of {m.read} records" for key, m in done.manifests.items()},
+            "held_back": done.messages,
+        },
+        data_version=dg.DataVersion(done.snapshot),
+    )
+
+
+@dg.asset(
+    group_name="reference",
+    kinds={"parquet"},
+    code_version=AIRPORTS.version,
+    description=AIRPORTS.description,
+    metadata=table_metadata(AIRPORTS),
+)
+def airports(opensky: OpenSkyResource) -> dg.MaterializeResult:
+    lake = opensky.open_lake()
+    table = publish_airports(lake)
+    uri = lake.path(AIRPORTS.path).as_uri()
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": table.num_rows, "dagster/uri": uri, "preview": preview(table)}
+    )

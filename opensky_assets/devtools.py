@@ -1,0 +1,103 @@
+"""What whoever works on this code runs from a checkout: set-up, tests, lint, pins, clean.
+
+Standard library only: it calls the tools as programs of the environment that bootstrap.py made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from opensky_assets import bootstrap
+
+# Made by running and testing the code. `data/` (buckets, lakes, run history) is never removed.
+LEFTOVERS = (
+    bootstrap.VENV,
+    bootstrap.VENV + ".lock",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "build",
+    "dist",
+    "opensky_assets.egg-info",
+    "dbt_project/logs",
+    "dbt_project/target",
+)
+
+
+def setup(root: Path, arguments: list[str]) -> int:
+    print(f"{root / bootstrap.VENV} is set up.")
+    return 0
+
+
+def test(root: Path, arguments: list[str]) -> int:
+    """The whole suite, one worker a core; with arguments, pytest with just these."""
+    if not arguments:
+        arguments = ["-n", str(min(4, _cores())), "--dist", "loadfile"]
+    return _pytest(root, arguments)
+
+
+def soak(root: Path, arguments: list[str]) -> int:
+    return _pytest(root, ["-m", "soak", "--timeout", "0", *arguments])
+
+
+def lint(root: Path, arguments: list[str]) -> int:
+    """ruff and mypy, all of them even if one fails; `--fix` lets ruff mend what it can."""
+    fix = "--fix" in arguments
+    failed = []
+    for name, command in (
+        ("ruff check", ["ruff", "check", *(["--fix"] if fix else [])]),
+        ("ruff format", ["ruff", "format", *([] if fix else ["--check"])]),
+        ("mypy", ["mypy"]),
+    ):
+        print(f"{name}:", flush=True)
+        if _module(root, command):
+            failed.append(name)
+    if failed:
+        print(f"lint failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def pins(root: Path, arguments: list[str]) -> int:
+    """requirements.txt anew from pyproject.toml; `--upgrade` takes newer versions than are pinned."""
+    compile_all = ["--extra", "dev", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    no_addresses = ["--no-emit-index-url", "--custom-compile-command", "make pins"]
+    command = ["uv", "pip", "compile", "pyproject.toml", "--quiet", "-o", "requirements.txt"]
+    return _module(root, [*command, *compile_all, *no_addresses, *arguments])
+
+
+def clean(root: Path) -> int:
+    """Not a command of COMMANDS: it must not set up what it is about to remove."""
+    for path in [*(root / name for name in LEFTOVERS), *root.glob(".tmp_dagster_home_*")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+    for package in ("opensky_assets", "opensky_assets_tests", "benchmarks"):
+        for cache in list((root / package).rglob("__pycache__")):
+            shutil.rmtree(cache, ignore_errors=True)
+    print(f"Removed {bootstrap.VENV} and the caches; data/ is untouched.")
+    return 0
+
+
+COMMANDS = {"setup": setup, "test": test, "soak": soak, "lint": lint, "pins": pins}
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _pytest(root: Path, arguments: list[str]) -> int:
+    return _module(root, ["pytest", *arguments])
+
+
+def _module(root: Path, command: list[str]) -> int:
+    return subprocess.call([sys.executable, "-m", *command], cwd=root)

@@ -1,0 +1,76 @@
+"""Plain bytes to blocks that end with a line: memory is bounded by the block, whatever the object's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+BLOCK_BYTES = 16 << 20
+"""Larger blocks were measured to be slower: they fall out of the processor's cache."""
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is no record of OpenSky's; it is quarantined without being held in memory."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole physical lines, each with its LF (the object's last may lack it). `first_line` is the number of the first.
+
+    A line that was too long stands as its first `MAX_LINE_BYTES` in a block of its own, with `too_long` set.
+    """
+
+    data: bytes
+    first_line: int
+    too_long: bool = False
+
+
+def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Cut a stream at line ends into blocks of about `size` bytes (at least `MAX_LINE_BYTES`)."""
+    size = max(size, MAX_LINE_BYTES)
+    rest, line = b"", 1
+    while chunk := stream.read(size):
+        data = rest + chunk if rest else chunk
+        end = data.rfind(b"\n") + 1
+        block, rest = data[:end], data[end:]
+        if block:
+            for part in _without_long_lines(block, line):
+                yield part
+            line += block.count(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            yield Block(rest[:MAX_LINE_BYTES], line, too_long=True)
+            rest = _skip_line(stream)
+            line += 1
+    if rest:
+        yield from _without_long_lines(rest, line)
+
+
+def _skip_line(stream: BinaryIO) -> bytes:
+    """Read to the end of the line; return what stands behind it."""
+    while chunk := stream.read(MAX_LINE_BYTES):
+        end = chunk.find(b"\n") + 1
+        if end:
+            return chunk[end:]
+    return b""
+
+
+def _without_long_lines(data: bytes, line: int) -> Iterator[Block]:
+    """Yield the block, with lines over the limit apart. A line that long spans two multiples of the limit at least,
+    so only those need a look."""
+    start = cut = 0
+    at = MAX_LINE_BYTES
+    while at < len(data):
+        begin = data.rfind(b"\n", start, at) + 1 or start
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end + 1
+        if end - begin > MAX_LINE_BYTES + 1:
+            if begin > cut:
+                yield Block(data[cut:begin], line)
+                line += data.count(b"\n", cut, begin)
+            yield Block(data[begin : begin + MAX_LINE_BYTES], line, too_long=True)
+            line += 1
+            cut = end
+        start = end
+        at = max(end, at) + MAX_LINE_BYTES
+    if cut < len(data):
+        yield Block(data[cut:] if cut else data, line)

@@ -1,0 +1,191 @@
+"""One object, whole, with all its days, to published Parquet: good rows to the table, bad ones to quarantine."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from opensky_assets.ingest.blocks import Block, read_blocks
+from opensky_assets.ingest.container import DAMAGE, CountingReader, DamagedContainer, plain
+from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
+from opensky_assets.ingest.parse import DAY, Parsed, parse_block, rejects_frame
+from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
+from opensky_assets.lake.manifest import NO_DAY
+from opensky_assets.lake.parquet import DayFiles
+from opensky_assets.schemas import QUARANTINE, Contract, Reason
+from opensky_assets.sources.keys import Period
+from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceObject
+
+CODE_VERSION = "1"
+"""Changes when the same object and contract would give other rows or files."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One object to ingest. `period` bounds its days, `days` are those its name promises (`None`: it promises none).
+    `quarantine_limit` is the share of records beyond which it is held back."""
+
+    source: SourceObject
+    contract: Contract
+    period: Period
+    days: tuple[str, ...] | None
+    quarantine_limit: float
+
+
+class _Refused(Exception):
+    """The object as a whole cannot be let in."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Manifest | Held:
+    """Ingest one object and publish it, or hold it back. Raises `ObjectGone` where another try may help."""
+    item = task.source
+    with store.open(item) as raw:
+        counting = CountingReader(raw)
+        ingest = _Ingest(task, store.uri, run)
+        try:
+            try:
+                ingest.read(counting)
+            except (*DAMAGE, DamagedContainer) as error:
+                if counting.drain() != item.size:
+                    raise ObjectGone(f"{item.key}: {counting.count} of {item.size} bytes arrived; run again") from None
+                raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
+            except WrongHeader as error:
+                raise _Refused(Reason.WRONG_HEADER, str(error)) from None
+            store.verify(item)
+            manifest, staged = ingest.finish()
+        except _Refused as refused:
+            store.verify(item)
+            held, path = _held(task, refused, ingest.written, run)
+            lake.hold(held, path, run)
+            return held
+    lake.commit(manifest, staged, run)
+    return manifest
+
+
+class _Ingest:
+    """The state of one object on its way: open files and counts."""
+
+    def __init__(self, task: Task, source_uri: str, run: Staging) -> None:
+        self.task, self.source_uri = task, source_uri
+        self.records = 0
+        self.written: Counter[str] = Counter()
+        self.quarantined: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        item, contract = task.source, task.contract
+        provenance = {
+            "opensky.object": item.key,
+            "opensky.etag": item.etag,
+            "opensky.contract_version": contract.version,
+            "opensky.code_version": CODE_VERSION,
+        }
+        folder = run.folder(item.stem)
+        self.layout: Layout | None = None
+        self.good = DayFiles(
+            folder / "rows",
+            f"{contract.path}/day={{day}}/{item.stem}.parquet",
+            contract.schema,
+            sort_by=contract.key,
+            metadata=provenance,
+        )
+        self.bad = DayFiles(
+            folder / "rejects",
+            f"quarantine/{contract.name}/day={{day}}/{item.stem}.parquet",
+            QUARANTINE.schema,
+            sort_by=("line_number",),
+            metadata=provenance,
+        )
+
+    def read(self, stream: CountingReader) -> None:
+        with plain(stream, self.task.source.key) as lines:  # type: ignore[arg-type]
+            for block in _with_header(lines, self):
+                assert self.layout is not None
+                self._take(parse_block(block, self.layout, self.task.period))
+        if self.layout is None:
+            raise _Refused(Reason.EMPTY_OBJECT, "is empty: not even a header")
+        stream.drain()
+
+    def _take(self, parsed: Parsed) -> None:
+        self.records += parsed.records
+        for day, rows in _by_day(parsed.rows, self.task.period):
+            self.written[day] += rows.height
+            self.good.write(day, rows.drop(DAY).to_arrow(compat_level=pl.CompatLevel.oldest()))
+        if parsed.rejects.height:
+            rejects = parsed.rejects.with_columns(pl.lit(self.task.source.key).alias("object"))
+            for (day,), rows in rejects.partition_by("day", as_dict=True).items():
+                self.quarantined[str(day)].update(rows["reason"].to_list())
+                self.bad.write(str(day), rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+    def finish(self) -> tuple[Manifest, dict[str, Path]]:
+        """Decide the gate and close the files. Raises `_Refused` over the limit."""
+        rejected = sum(sum(counts.values()) for counts in self.quarantined.values())
+        if rejected > self.records * self.task.quarantine_limit:
+            by_reason = sum(self.quarantined.values(), Counter())
+            told = ", ".join(f"{reason} {count}" for reason, count in by_reason.most_common())
+            raise _Refused(
+                Reason.OVER_QUARANTINE_LIMIT,
+                f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), more "
+                f"than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them pass",
+            )
+        staged, files = self.good.close()
+        staged_bad, quarantine_files = self.bad.close()
+        layout = self.layout
+        assert layout is not None
+        days = sorted({*self.written, *self.quarantined})
+        manifest = Manifest(
+            table=self.task.contract.name,
+            source=self.task.source,
+            source_uri=self.source_uri,
+            contract_version=self.task.contract.version,
+            code_version=CODE_VERSION,
+            read=self.records,
+            days={day: Counts(self.written[day], sum(self.quarantined[day].values())) for day in days},
+            reasons={day: dict(sorted(counts.items())) for day, counts in sorted(self.quarantined.items()) if counts},
+            files=tuple(files),
+            quarantine_files=tuple(quarantine_files),
+            notes={"extra_columns": list(layout.extra), "missing_columns": list(layout.missing)},
+        )
+        return manifest, {**staged, **staged_bad}
+
+
+def _with_header(stream: BinaryIO, ingest: _Ingest) -> Iterator[Block]:
+    """The blocks behind the header, which is the first line and sets the layout."""
+    for block in read_blocks(stream):
+        if ingest.layout is None:
+            header, _, rest = block.data.partition(b"\n")
+            ingest.layout = read_layout(header, ingest.task.contract)
+            if rest:
+                yield Block(rest, block.first_line + 1, block.too_long)
+        else:
+            yield block
+
+
+def _by_day(rows: pl.DataFrame, period: Period) -> list[tuple[str, pl.DataFrame]]:
+    if period.first == period.last:
+        return [(period.first.isoformat(), rows)] if rows.height else []
+    days = rows.partition_by(DAY, as_dict=True, maintain_order=True)
+    return [(day.isoformat(), part) for (day,), part in days.items()]
+
+
+def _held(task: Task, refused: _Refused, seen: Iterable[str], run: Staging) -> tuple[Held, Path]:
+    """One quarantine record for the whole object."""
+    item = task.source
+    message = f"{item.key}: {refused}"
+    files = DayFiles(
+        run.folder("held"),
+        f"quarantine/{task.contract.name}/day={{day}}/{item.stem}-held.parquet",
+        QUARANTINE.schema,
+    )
+    record = rejects_frame([(NO_DAY, 0, None, refused.reason, message)])
+    files.write(NO_DAY, record.with_columns(pl.lit(item.key).alias("object")).to_arrow())
+    staged, outputs = files.close()
+    output: OutputFile = outputs[0]
+    days = tuple(sorted(seen)) if task.days is None else task.days
+    return Held(task.contract.name, item, refused.reason, message, days, output), staged[output.path]

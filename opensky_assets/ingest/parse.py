@@ -1,0 +1,356 @@
+"""One block of lines to typed rows and rejects: exactly the good ones and exactly the bad ones.
+
+A block without damage takes the fast path: bytes are tested as a whole, Polars parses strictly into types, and the
+contract is tested column by column. Only where one of these objects is the block taken apart: suspicious lines one by
+one, the others as text, converted value by value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opensky_assets.ingest.blocks import Block
+from opensky_assets.ingest.layout import Layout
+from opensky_assets.lake.manifest import NO_DAY
+from opensky_assets.schemas import Reason
+from opensky_assets.schemas.contract import FALSE_TEXTS, NULL_TEXTS, TRUE_TEXTS, Column
+from opensky_assets.sources.keys import Period
+
+LF, COMMA = 10, 44
+PLAIN = bytes(byte for byte in range(256) if byte == LF or (32 <= byte < 127 and byte != ord('"')))
+"""Bytes that need no second look: LF and printable ASCII but the quote."""
+
+_IS_ODD = np.ones(256, dtype=bool)
+_IS_ODD[list(PLAIN)] = False
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_FIELD = r'(?:"((?:[^"]|"")*)"|([^",]*))'
+_QUOTED_LINE = re.compile(rf"{_FIELD}(?:,{_FIELD})*")
+_NEXT_FIELD = re.compile(rf"(?:^|,){_FIELD}")
+
+MAX_RAW_LINE = 64 << 10
+_EPOCH_LIMIT_S = 253_402_300_800
+"""Year 10000: beyond it an epoch is no time."""
+
+REJECTS = pl.Schema(
+    {"day": pl.String, "line_number": pl.Int64, "column": pl.String, "reason": pl.String, "raw_line": pl.String}
+)
+DAY = "__day"
+"""Name of the partition's column while a frame is on its way; never published."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """`records`: lines that count; `rows`: the good ones, contract's columns and `DAY`; `rejects`: the others."""
+
+    records: int
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+class _Lines:
+    """The physical lines of a block, found without touching one by one."""
+
+    def __init__(self, block: Block) -> None:
+        data = block.data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+            if data.endswith(b"\r"):
+                data = data[:-1]
+        if not data.endswith(b"\n"):
+            data += b"\n"
+        self.data = data
+        self.first = block.first_line
+        self.bytes = np.frombuffer(data, dtype=np.uint8)
+        self.ends = np.flatnonzero(self.bytes == LF)
+        self.starts = np.concatenate((np.zeros(1, dtype=np.int64), self.ends[:-1] + 1))
+        self.lengths = self.ends - self.starts
+
+    def raw(self, at: int) -> bytes:
+        return self.data[self.starts[at] : self.ends[at]]
+
+    def clean(self, fields: int) -> np.ndarray:
+        """For each line: nothing but plain bytes, and as many commas as the header has."""
+        commas = np.add.reduceat((self.bytes == COMMA).view(np.uint8), self.starts)
+        clean = commas == (fields - 1) % 256
+        for at in np.flatnonzero(clean & (self.lengths > 255)):  # a count of bytes wraps at 256
+            clean[at] = self.raw(at).count(b",") == fields - 1
+        clean &= self.lengths > 0
+        if self.data.translate(None, PLAIN):
+            clean[np.searchsorted(self.ends, np.flatnonzero(_IS_ODD[self.bytes]))] = False
+        return clean
+
+    def only(self, chosen: np.ndarray) -> bytes:
+        return self.bytes[np.repeat(chosen, self.lengths + 1)].tobytes()
+
+
+def raw_text(raw: bytes) -> str:
+    """A line as quarantine keeps it."""
+    return raw[:MAX_RAW_LINE].decode("utf-8", errors="backslashreplace")
+
+
+def rejects_frame(rows: Iterable[tuple[str, int, str | None, Reason, str]]) -> pl.DataFrame:
+    return pl.DataFrame([(d, n, c, str(r), raw) for d, n, c, r, raw in rows], schema=REJECTS, orient="row")
+
+
+def parse_block(block: Block, layout: Layout, period: Period) -> Parsed:
+    """Parse one block. `period` bounds the days of the object; with one day only, that day is every record's."""
+    only_day = period.first.isoformat() if period.first == period.last else NO_DAY
+    if block.too_long:
+        reject = (only_day, block.first_line, None, Reason.LINE_TOO_LONG, raw_text(block.data))
+        return Parsed(1, _empty(layout), rejects_frame([reject]))
+
+    lines = _Lines(block)
+    clean = lines.clean(len(layout.fields))
+    all_clean = bool(clean.all())
+    numbers = np.flatnonzero(clean)
+    records = int(np.count_nonzero(lines.lengths))
+
+    frames, rejects = [], []
+    if len(numbers):
+        data = lines.data if all_clean else lines.only(clean)
+        frames.append(_convert(data, layout).with_columns(pl.Series("__at", numbers)))
+    if not all_clean:
+        repaired, refused = _examine(lines, np.flatnonzero(~clean & (lines.lengths > 0)), layout, only_day)
+        rejects.append(refused)
+        if repaired is not None:
+            frames.append(repaired)
+    rows = []
+    for frame in frames:
+        good, refused = _apply_contract(frame, layout, period, lines, only_day)
+        rows.append(good)
+        rejects.append(refused)
+    return Parsed(
+        records,
+        pl.concat(rows) if rows else _empty(layout),
+        pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECTS),
+    )
+
+
+# --- lines that need a look of their own -------------------------------------------------------------------------
+
+
+def _examine(
+    lines: _Lines, suspects: np.ndarray, layout: Layout, only_day: str
+) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+    """Take suspicious lines apart one by one: rows that are good after all (quotes, other scripts), and rejects."""
+    good: list[list[str | None]] = []
+    at_good: list[int] = []
+    bad: list[tuple[str, int, str | None, Reason, str]] = []
+    for at in suspects.tolist():
+        raw = lines.raw(at)
+        fields = _split(raw, len(layout.fields))
+        if isinstance(fields, Reason):
+            bad.append((only_day, lines.first + at, None, fields, raw_text(raw)))
+        else:
+            good.append([None if field in NULL_TEXTS else field for field in fields])
+            at_good.append(at)
+    if not good:
+        return None, rejects_frame(bad)
+    text = pl.DataFrame(good, schema=layout.text_schema, orient="row")
+    return _from_text(text, layout).with_columns(pl.Series("__at", at_good, dtype=pl.Int64)), rejects_frame(bad)
+
+
+def _split(raw: bytes, fields: int) -> list[str] | Reason:
+    """The fields of one line, or why it has none."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return Reason.CONTROL_CHARACTER if re.search(rb"[\x00-\x1f\x7f]", raw) else Reason.ENCODING
+    if _CONTROL.search(text):
+        return Reason.CONTROL_CHARACTER
+    if '"' not in text:
+        parts = text.split(",")
+    elif _QUOTED_LINE.fullmatch(text):
+        parts = [m[1].replace('""', '"') if m[1] is not None else m[2] for m in _NEXT_FIELD.finditer(text)]
+    else:
+        return Reason.OPEN_QUOTE
+    return parts if len(parts) == fields else Reason.FIELD_COUNT
+
+
+# --- from text to types ------------------------------------------------------------------------------------------
+
+
+def _convert(data: bytes, layout: Layout) -> pl.DataFrame:
+    """Parse clean lines: strictly into types; where a value objects, as text, value by value."""
+    try:
+        frame = _read(data, layout.typed_schema, layout.names)
+        times = [c.name for c in layout.columns if pa.types.is_timestamp(c.type) and not c.epoch]
+        return frame.with_columns(_strict_times(frame[name]) for name in times)
+    except (pl.exceptions.ComputeError, pa.ArrowInvalid):
+        return _from_text(_read(data, layout.text_schema, layout.names), layout)
+
+
+def _read(data: bytes, schema: dict[str, pl.DataType], names: list[str]) -> pl.DataFrame:
+    frame = pl.read_csv(
+        data, has_header=False, schema=schema, quote_char=None, null_values=list(NULL_TEXTS), new_columns=names
+    )
+    return frame.select(name for name in names if not name.startswith("__extra_"))
+
+
+def _strict_times(texts: pl.Series) -> pl.Series:
+    """ISO 8601 times with their offset, the usual spelling of flight lists. Raises `pa.ArrowInvalid` for another."""
+    times = pc.cast(texts.to_arrow(), pa.timestamp("us", tz="UTC"))
+    return pl.Series(texts.name, times)
+
+
+def _from_text(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """Convert a frame of texts; beside each converted column `__bad_<name>` says which values could not be."""
+    converted = []
+    for column in layout.columns:
+        text = frame[column.name]
+        if _is_text(column):
+            converted.append(text)
+            continue
+        trimmed = text.str.strip_chars()
+        value = _lenient(trimmed, column)
+        converted += [value, (text.is_not_null() & value.is_null()).alias(f"__bad_{column.name}")]
+    return pl.DataFrame(converted)
+
+
+def _is_text(column: Column) -> bool:
+    return pa.types.is_string(column.type)
+
+
+def _lenient(texts: pl.Series, column: Column) -> pl.Series:
+    if pa.types.is_boolean(column.type):
+        spellings = {t.lower(): True for t in TRUE_TEXTS} | {t.lower(): False for t in FALSE_TEXTS}
+        return texts.str.to_lowercase().replace_strict(spellings, default=None, return_dtype=pl.Boolean)
+    if pa.types.is_timestamp(column.type) and not column.epoch:
+        return _lenient_times(texts)
+    return texts.cast(pl.Float64, strict=False)
+
+
+def _lenient_times(texts: pl.Series) -> pl.Series:
+    """Times in any of the spellings met: `T` or a blank between, fraction or none, offset or none (UTC), a date
+    alone, unix seconds."""
+    name = texts.name
+    text = pl.col(name).str.replace("T", " ")
+    text = pl.when(text.str.contains(r"^\d{4}-\d\d-\d\d$")).then(text + " 00:00:00").otherwise(text)
+    text = pl.when(text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$")).then(text).otherwise(text + "+00:00")
+    iso = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
+    seconds = pl.when(pl.col(name).str.contains(r"^\d{9,10}(?:\.\d+)?$")).then(pl.col(name))
+    return texts.to_frame().select(pl.coalesce(iso, _epoch(seconds.cast(pl.Float64))).alias(name))[name]
+
+
+def _epoch(seconds: pl.Expr) -> pl.Expr:
+    return (seconds * 1_000_000).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
+
+
+# --- the contract ------------------------------------------------------------------------------------------------
+
+
+def _apply_contract(
+    frame: pl.DataFrame, layout: Layout, period: Period, lines: _Lines, only_day: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split typed rows by the contract. The first fault in the order below is the one that is named."""
+    contract = layout.contract
+    frame = frame.with_columns(_tidy(c) for c in layout.columns if c.strip or c.lower)
+    bad_flags = {name.removeprefix("__bad_") for name in frame.columns if name.startswith("__bad_")}
+
+    def unparsed(column: Column) -> pl.Expr | None:
+        tests = [pl.col(f"__bad_{column.name}")] if column.name in bad_flags else []
+        if frame.schema[column.name] == pl.Float64:
+            value = pl.col(column.name)
+            tests.append(value.is_not_null() & value.is_finite().not_())
+            if column.epoch:
+                tests.append(value.abs() >= _EPOCH_LIMIT_S)
+            elif pa.types.is_integer(column.type):
+                tests.append((value != value.round()) | (value.abs() > 127))
+        return pl.any_horizontal(tests) if tests else None
+
+    faults: list[tuple[pl.Expr, str | None, Reason]] = []
+    failures = {column.name: test for column in layout.columns if (test := unparsed(column)) is not None}
+    for column in layout.columns:
+        if not column.nullable:
+            parsed = pl.col(f"__bad_{column.name}").not_() if column.name in bad_flags else pl.lit(True)
+            faults.append((pl.col(column.name).is_null() & parsed, column.name, Reason.NULL_KEY))
+    for column in layout.columns:
+        if column.pattern:
+            faults.append((pl.col(column.name).str.contains(column.pattern).not_(), column.name, Reason.BAD_ICAO24))
+    faults += [(test, name, Reason.UNPARSABLE) for name, test in failures.items()]
+
+    usable = frame.with_columns(_as_contract(c, frame, failures.get(c.name)) for c in layout.columns)
+    day = pl.col(contract.day_column or "").dt.date()
+    if "day" in layout.fields and "day" in {c.name for c in contract.source_only}:
+        faults.append((pl.col("day").dt.date() != day, "day", Reason.DAY_MISMATCH))
+    outside = (day < period.first) | (day > period.last)
+    faults.append((outside, contract.day_column, Reason.OUTSIDE_PERIOD))
+
+    tested = frame.select(
+        test.fill_null(False).alias(f"{at}") for at, (test, _, r) in enumerate(faults) if r not in _BY_DAY
+    )
+    tested = tested.hstack(
+        usable.select(test.fill_null(False).alias(f"{at}") for at, (test, _, r) in enumerate(faults) if r in _BY_DAY)
+    )
+    faulty = tested.select(pl.any_horizontal(pl.all()).alias("faulty"))["faulty"]
+    rows = usable.select(
+        *(
+            pl.col(c.name) if c.name in layout.fields else pl.lit(None, _polars_type(c)).alias(c.name)
+            for c in contract.columns
+        ),
+        day.alias(DAY),
+    )
+    if not faulty.any():
+        return rows, pl.DataFrame(schema=REJECTS)
+
+    order = [str(at) for at in range(len(faults))]
+    first = tested.filter(faulty).select(
+        pl.coalesce(pl.when(pl.col(at)).then(pl.lit(int(at))) for at in order).alias("fault")
+    )["fault"]
+    spoiled = usable.filter(faulty)
+    days = spoiled.select(pl.when(outside.not_()).then(day.cast(pl.String)).alias("day"))["day"]
+    rejects = rejects_frame(
+        (
+            own if own is not None and only_day == NO_DAY else only_day,
+            lines.first + at,
+            faults[fault][1],
+            faults[fault][2],
+            raw_text(lines.raw(at)),
+        )
+        for own, at, fault in zip(days, spoiled["__at"], first, strict=True)
+    )
+    return rows.filter(~faulty), rejects
+
+
+_BY_DAY = {Reason.DAY_MISMATCH, Reason.OUTSIDE_PERIOD}
+"""Faults that are found in the converted row; the others are found before."""
+
+
+def _tidy(column: Column) -> pl.Expr:
+    text = pl.col(column.name)
+    if column.strip:
+        text = text.str.strip_chars()
+    if column.lower:
+        text = text.str.to_lowercase()
+    return pl.when(text != "").then(text).alias(column.name)
+
+
+def _as_contract(column: Column, frame: pl.DataFrame, failed: pl.Expr | None) -> pl.Expr:
+    value = pl.col(column.name)
+    if frame.schema[column.name] == pl.Float64 and not pa.types.is_floating(column.type):
+        if failed is not None:
+            value = pl.when(failed.fill_null(False).not_()).then(value)
+        value = _epoch(value) if column.epoch else value.cast(_polars_type(column), strict=False)
+    return value.alias(column.name)
+
+
+def _polars_type(column: Column) -> pl.DataType:
+    if pa.types.is_timestamp(column.type):
+        return pl.Datetime("us", "UTC")
+    if pa.types.is_string(column.type):
+        return pl.String()
+    if pa.types.is_boolean(column.type):
+        return pl.Boolean()
+    return pl.Int8() if pa.types.is_integer(column.type) else pl.Float64()
+
+
+def _empty(layout: Layout) -> pl.DataFrame:
+    return pl.DataFrame(schema={c.name: _polars_type(c) for c in layout.contract.columns} | {DAY: pl.Date()})

@@ -1,0 +1,211 @@
+"""Bring the reference tables into the lake: aircraft from the source, airports from their package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, merge_aircraft_tables, read_aircraft_table
+from opensky_assets.ingest.container import DAMAGE, CountingReader, DamagedContainer, plain
+from opensky_assets.ingest.kernel import CODE_VERSION
+from opensky_assets.ingest.plan import Status, make_plan
+from opensky_assets.ingest.runner import Report
+from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
+from opensky_assets.lake.manifest import NO_DAY
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, QUARANTINE, Contract, Reason
+from opensky_assets.settings import Settings
+from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError, SourceObject, source_kind
+from opensky_assets.transforms.airports import airports_table
+
+PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
+"""Sound records of no aircraft: they are quarantined, and say nothing about whether the table is damaged."""
+
+
+@dataclass(frozen=True)
+class ReferenceReport:
+    """What the aircraft database is made of now. `messages`: one a table that was held back."""
+
+    manifests: dict[str, Manifest]
+    read: int
+    messages: list[str]
+    rows: int
+    snapshot: str
+
+    @property
+    def total(self) -> Counts:
+        return sum((m.total for m in self.manifests.values()), Counts())
+
+
+def snapshot_of(lake: Lake, contract: Contract) -> str:
+    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
+    path = lake.path(contract.path)
+    if not path.exists():
+        raise SourceError(f"{contract.name} is not in the lake: materialize it first (`opensky-assets reference`)")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: date, report: Report) -> ReferenceReport:
+    """Read every aircraft table of the source and publish the newest record of each aircraft.
+
+    Nothing is read where no table is new, changed or gone. A table that cannot be read is held back; where it is in
+    the lake already, the whole database stays as it is. Raises `SourceError` where the source has no aircraft table.
+    """
+    lake.claim(store.uri, source_kind(store))
+    with lake.run([AIRCRAFT_DATABASE.name]) as run:
+        plan = make_plan(store, lake, settings, today)
+        planned = plan.of(AIRCRAFT_DATABASE.name)
+        vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
+        for key in vanished:
+            report(f"warning: {key} is gone from the source; its aircraft stay in the lake until another table changes")
+        target = lake.path(AIRCRAFT_DATABASE.path)
+        if not planned and not target.exists():
+            raise SourceError(f"{store.uri} has no aircraft table under metadata/ nor at its root")
+        read, messages = 0, []
+        if not target.exists() or any(o.status is not Status.UNCHANGED for o in planned):
+            read, messages = _rebuild([o.source for o in planned], store, lake, run, settings, report)
+    manifests = lake.manifests(AIRCRAFT_DATABASE.name)
+    if not target.exists():
+        raise SourceError("no aircraft table could be read: " + "; ".join(messages))
+    rows = pq.read_metadata(target).num_rows
+    return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE))
+
+
+def _rebuild(
+    sources: list[SourceObject], store: ObjectStore, lake: Lake, run: Staging, settings: Settings, report: Report
+) -> tuple[int, list[str]]:
+    tables: dict[str, AircraftTable] = {}
+    messages: list[str] = []
+
+    def readable() -> Iterator[AircraftTable]:
+        for source in sources:
+            try:
+                table = _read(source, store, settings.quarantine_limit)
+            except _Refused as refused:
+                messages.append(f"{source.key}: {refused}")
+                _hold(source, refused, lake, run)
+                continue
+            report(f"{source.key}: {table.read:,} records, {table.rejects.num_rows:,} quarantined")
+            tables[source.key] = AircraftTable(
+                table.key, table.dialect, table.records.slice(0, 0), table.rejects, table.read, table.notes
+            )
+            yield table
+
+    merged = merge_aircraft_tables(readable())
+    known = lake.manifests(AIRCRAFT_DATABASE.name)
+    lost = [source.key for source in sources if source.key in known and source.key not in tables]
+    if lost or not tables:
+        messages.append(
+            f"the aircraft database stays as it is, since it holds aircraft of {', '.join(lost)}" if lost else ""
+        )
+        return len(tables), [message for message in messages if message]
+    staged = run.folder("aircraft") / "aircraft_database.parquet"
+    pq.write_table(merged.table, staged, compression="zstd")
+    size = staged.stat().st_size
+    lake.publish({AIRCRAFT_DATABASE.path: staged})
+    for source in sources:
+        if source.key in tables:
+            table = tables[source.key]
+            counts = Counts(merged.written[source.key], table.rejects.num_rows, merged.superseded[source.key])
+            _commit(source, store.uri, table, counts, size, lake, run)
+    return len(tables), messages
+
+
+class _Refused(Exception):
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTable:
+    with store.open(source) as raw:
+        counting = CountingReader(raw)
+        try:
+            with plain(counting, source.key) as stream:  # type: ignore[arg-type]
+                table = read_aircraft_table(stream, source.key)
+            counting.drain()
+        except (*DAMAGE, DamagedContainer) as error:
+            if counting.drain() != source.size:
+                raise ObjectGone(f"{source.key}: {counting.count} of {source.size} bytes arrived; run again") from None
+            raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
+        except NotAnAircraftTable as error:
+            raise _Refused(Reason.WRONG_HEADER, str(error)) from None
+    store.verify(source)
+    reasons = Counter(table.rejects["reason"].to_pylist())
+    broken = sum(count for reason, count in reasons.items() if reason not in PLACEHOLDERS)
+    if broken > table.read * limit:
+        raise _Refused(
+            Reason.OVER_QUARANTINE_LIMIT,
+            f"{broken} of {table.read} records are broken, more than OPENSKY_QUARANTINE_LIMIT={limit:g}",
+        )
+    return table
+
+
+def _quarantine_path(source: SourceObject, suffix: str = "") -> str:
+    return f"quarantine/{AIRCRAFT_DATABASE.name}/day={NO_DAY}/{source.stem}{suffix}.parquet"
+
+
+def _stage(rejects: pa.Table, run: Staging) -> Path:
+    staged = run.folder("rejects") / "rejects.parquet"
+    pq.write_table(rejects, staged, compression="zstd")
+    return staged
+
+
+def _commit(
+    source: SourceObject, uri: str, table: AircraftTable, counts: Counts, size: int, lake: Lake, run: Staging
+) -> None:
+    staged: dict[str, Path] = {}
+    quarantine: tuple[OutputFile, ...] = ()
+    if table.rejects.num_rows:
+        path = _quarantine_path(source)
+        staged[path] = _stage(table.rejects, run)
+        quarantine = (OutputFile(path, table.rejects.num_rows, staged[path].stat().st_size),)
+    manifest = Manifest(
+        table=AIRCRAFT_DATABASE.name,
+        source=source,
+        source_uri=uri,
+        contract_version=AIRCRAFT_DATABASE.version,
+        code_version=CODE_VERSION,
+        read=table.read,
+        days={NO_DAY: counts},
+        reasons={NO_DAY: dict(sorted(Counter(table.rejects["reason"].to_pylist()).items()))},
+        files=(OutputFile(AIRCRAFT_DATABASE.path, counts.written, size),),
+        quarantine_files=quarantine,
+        notes={"dialect": str(table.dialect), "unread_values": table.notes},
+    )
+    lake.commit(manifest, staged, run)
+
+
+def _hold(source: SourceObject, refused: _Refused, lake: Lake, run: Staging) -> None:
+    message = f"{source.key}: {refused}"
+    record = pa.table(
+        {
+            "object": [source.key],
+            "line_number": pa.array([0], pa.int64()),
+            "column": pa.array([None], pa.string()),
+            "reason": [str(refused.reason)],
+            "raw_line": [message],
+        },
+        schema=QUARANTINE.schema,
+    )
+    staged = _stage(record, run)
+    path = _quarantine_path(source, "-held")
+    held = Held(AIRCRAFT_DATABASE.name, source, refused.reason, message, (), OutputFile(path, 1, staged.stat().st_size))
+    lake.hold(held, staged, run)
+
+
+def publish_airports(lake: Lake) -> pa.Table:
+    """Publish the airports of the installed `airportsdata`; the table as published."""
+    table = airports_table()
+    with lake.run() as run:
+        staged = run.folder("airports") / "airports.parquet"
+        pq.write_table(table, staged, compression="zstd")
+        lake.publish({AIRPORTS.path: staged})
+    return table

@@ -1,0 +1,127 @@
+"""Who calls the kernel for many objects: this process for a little, a pool of processes for more."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from opensky_assets.ingest.kernel import Task, ingest_object
+from opensky_assets.lake import Held, Lake, Manifest, Staging
+from opensky_assets.schemas import Reason
+from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError
+
+SMALL_BYTES = 48 << 20
+"""Below this much to read, starting processes costs more than it saves."""
+
+ATTEMPTS = 3
+
+
+Outcome = Manifest | Held
+Report = Callable[[str], None]
+
+
+def ingest_objects(
+    tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, workers: int | None, report: Report
+) -> list[Outcome]:
+    """Ingest all `tasks`, in no particular order, with progress to `report`. One object's trouble stops no other."""
+    size = sum(task.source.size for task in tasks)
+    processes = min(workers or _cores(), len(tasks))
+    outcomes: list[Outcome] = []
+    progress = _Progress(len(tasks), size, report)
+    small = size < SMALL_BYTES or processes <= 1
+    for outcome in _here(tasks, store, lake, run) if small else _pool(tasks, store, lake, run, processes):
+        outcomes.append(outcome)
+        progress.add(outcome)
+    return outcomes
+
+
+def _cores() -> int:
+    """The processors this process may use, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome:
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(ObjectGone),
+            wait=wait_random_exponential(multiplier=0.5, max=10),
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        ):
+            with attempt:
+                return ingest_object(task, store, lake, run)
+    except SourceError as error:
+        held = Held(task.contract.name, task.source, Reason.UNREADABLE, str(error), task.days or (), None)
+        lake.hold(held, None, run)
+        return held
+    raise AssertionError("a retry loop ends in a result or an exception")
+
+
+def _here(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging) -> Iterator[Outcome]:
+    for task in tasks:
+        yield _attempt(task, store, lake, run)
+
+
+def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, processes: int) -> Iterator[Outcome]:
+    # Spawned, not forked: Dagster's process has threads. One thread of Polars each, or the cores are fought over.
+    before = os.environ.get("POLARS_MAX_THREADS")
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    try:
+        with ProcessPoolExecutor(
+            processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
+        ) as pool:
+            futures: list[Future[Outcome]] = [pool.submit(_attempt, task, store, lake, run) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    finally:
+        if before is None:
+            del os.environ["POLARS_MAX_THREADS"]
+        else:
+            os.environ["POLARS_MAX_THREADS"] = before
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed must not go on publishing beside the run that follows."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+class _Progress:
+    """Says, at most every five seconds and at the end, how far the work is."""
+
+    def __init__(self, objects: int, size: int, report: Report) -> None:
+        self.objects, self.size, self.report = objects, size, report
+        self.done = self.bytes = self.rows = 0
+        self.started = self.told = time.monotonic()
+
+    def add(self, outcome: Outcome) -> None:
+        self.done += 1
+        self.bytes += outcome.source.size
+        if isinstance(outcome, Manifest):
+            self.rows += outcome.read
+        now = time.monotonic()
+        if now - self.told < 5 and self.done < self.objects:
+            return
+        self.told = now
+        spent = max(now - self.started, 1e-3)
+        left = spent * (self.size - self.bytes) / max(self.bytes, 1)
+        self.report(
+            f"{self.done} of {self.objects} objects, {self.rows:,} records, {self.rows / spent:,.0f} records/s, "
+            f"{self.bytes / spent / 1e6:.1f} MB/s, about {left:.0f} s left"
+        )

@@ -1,0 +1,139 @@
+"""Bring days of a raw table into the lake, and say for each day what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from opensky_assets.ingest.kernel import Task
+from opensky_assets.ingest.plan import Planned, Status, make_plan
+from opensky_assets.ingest.runner import Outcome, Report, ingest_objects
+from opensky_assets.lake import Counts, Held, Lake, Manifest
+from opensky_assets.schemas import Contract
+from opensky_assets.settings import Settings
+from opensky_assets.sources.store import ObjectStore, source_kind
+
+
+@dataclass
+class DayFacts:
+    """One day of a raw table as the lake's manifests tell it."""
+
+    counts: Counts = Counts()
+    reasons: dict[str, int] = field(default_factory=dict)
+    objects: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    """Objects that may hold rows of the day and are not in the lake, since the file limit cut them."""
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """`days`: what the lake has now of the days asked for. `holes`: asked for, and no object has rows of them.
+    `failed`: days that an object, named with its message, would have given."""
+
+    table: str
+    days: dict[str, DayFacts]
+    holes: list[str]
+    failed: dict[str, list[str]]
+    messages: list[str]
+    read: list[Manifest]
+    unchanged: int
+    data_version: str
+
+    @property
+    def good_days(self) -> list[str]:
+        return [day for day in self.days if day not in self.failed]
+
+    def summary(self) -> str:
+        total = sum((m.total for m in self.read), Counts())
+        read = f"{len(self.read)} objects with {total.read:,} records" if self.read else "no object"
+        parts = [
+            f"{self.table}: read {read} ({self.unchanged} unchanged and not opened)",
+            f"written {total.written:,}, quarantined {total.quarantined:,}",
+            f"days {len(self.days)}, without objects {len(self.holes)}, failed {len(self.failed)}",
+        ]
+        return "; ".join(parts)
+
+
+def sync_days(
+    contract: Contract,
+    days: Sequence[str],
+    store: ObjectStore,
+    lake: Lake,
+    settings: Settings,
+    today: date,
+    report: Report,
+) -> SyncReport:
+    """Ingest every new or changed object that may hold rows of `days`; each object whole, with all its days."""
+    lake.claim(store.uri, source_kind(store))
+    with lake.run([contract.name]) as run:
+        plan = make_plan(store, lake, settings, today)
+        for manifest in plan.vanished:
+            if manifest.table == contract.name:
+                report(f"warning: {manifest.source.key} is gone from the source; its rows stay in the lake")
+        present = {o.source.key for o in plan.objects}
+        for key, held in lake.held(contract.name).items():
+            if key not in present:
+                lake.release(held)
+        concerned = plan.of(contract.name, days)
+        waiting = [o for o in concerned if o.status is not Status.UNCHANGED]
+        chosen = waiting[: settings.file_limit]
+        outcomes: list[Outcome] = []
+        if chosen:
+            report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
+            tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
+            outcomes = ingest_objects(tasks, store, lake, run, settings.workers, report)
+    return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))
+
+
+def _report(
+    contract: Contract,
+    days: Sequence[str],
+    lake: Lake,
+    cut: list[Planned],
+    outcomes: Sequence[Outcome],
+    unchanged: int,
+) -> SyncReport:
+    facts = day_facts(lake, contract, days)
+    for planned in cut:
+        for day in planned.days or ():
+            if day in facts:
+                facts[day].waiting.append(planned.source.key)
+    failed: dict[str, list[str]] = {}
+    asked = set(days)
+    troubles = [outcome for outcome in outcomes if isinstance(outcome, Held)]
+    for trouble in troubles:
+        for day in asked.intersection(trouble.days):
+            failed.setdefault(day, []).append(trouble.message)
+    version = hashlib.sha256()
+    for key, manifest in sorted(lake.manifests(contract.name).items()):
+        if any(day in facts for day in manifest.days):
+            version.update(
+                f"{key} {manifest.source.etag} {manifest.contract_version} {manifest.code_version}\n".encode()
+            )
+    return SyncReport(
+        contract.name,
+        facts,
+        [day for day in days if day not in facts and day not in failed],
+        failed,
+        [trouble.message for trouble in troubles],
+        [o for o in outcomes if isinstance(o, Manifest)],
+        unchanged,
+        version.hexdigest()[:16],
+    )
+
+
+def day_facts(lake: Lake, contract: Contract, days: Sequence[str]) -> dict[str, DayFacts]:
+    """What the manifests say of `days`; days of which no object has a record are not in the answer."""
+    wanted = set(days)
+    facts: dict[str, DayFacts] = {}
+    for key, manifest in lake.manifests(contract.name).items():
+        for day, counts in manifest.days.items():
+            if day in wanted:
+                fact = facts.setdefault(day, DayFacts())
+                fact.counts += counts
+                fact.objects.append(key)
+                for reason, count in manifest.reasons.get(day, {}).items():
+                    fact.reasons[reason] = fact.reasons.get(reason, 0) + count
+    return {day: facts[day] for day in sorted(facts)}

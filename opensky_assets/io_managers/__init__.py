@@ -1,0 +1,1 @@
+"""How assets are stored and loaded. Not here: what is in them."""

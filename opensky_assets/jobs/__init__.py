@@ -1,0 +1,1 @@
+"""Programs that the command line runs. Not here: what the assets do."""

@@ -1,0 +1,126 @@
+"""Materialize days through the dagster command line: one run a contiguous stretch of days that have objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
+from opensky_assets.ingest.plan import Plan, Status, calendar, make_plan, stretches
+from opensky_assets.jobs.report import say
+from opensky_assets.lake import Lake
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, FLIGHTS, STATE_VECTORS
+from opensky_assets.settings import Settings
+from opensky_assets.sources.store import open_source
+
+FLIGHT_ASSETS = ("raw_flights", "enriched_flights", "routes")
+STATE_ASSETS = ("raw_state_vectors",)
+DAILY_MARTS = ("data_quality_daily",)
+
+
+class OutsideCalendar(ValueError):
+    """A day that has no partition."""
+
+
+def parse_days(first: str, last: str, today: date) -> tuple[date, date]:
+    """The two ends of a range. Raises `OutsideCalendar` with the days there are."""
+    ends = []
+    for text in (first, last):
+        try:
+            ends.append(date.fromisoformat(text))
+        except ValueError:
+            raise OutsideCalendar(f"{text!r} is not a day: write it as 2022-06-25") from None
+    days = calendar(today)
+    if ends[0] > ends[1]:
+        raise OutsideCalendar(f"the range ends ({last}) before it begins ({first})")
+    for end in ends:
+        if end not in days:
+            raise OutsideCalendar(
+                f"{end} is outside the calendar, which has {days.first} to {days.last} (yesterday, UTC)"
+            )
+    return ends[0], ends[1]
+
+
+def materialize(root: Path, settings: Settings, first: date, last: date, log_level: str = "INFO") -> int:
+    """Bring the days into the lake and everything made of them; 0 where all went well.
+
+    Days without objects are left alone. Objects whose name does not tell their days are read first; the days found in
+    them follow. A stretch that fails stops no other.
+    """
+    today = datetime.now(UTC).date()
+    home = dagster_home(root)
+    os.environ["DAGSTER_HOME"] = str(home)
+    for run_id in end_dead_runs(history(home)):
+        say(f"run {run_id} of an earlier command had died; marked as failed")
+
+    lake = Lake(Path(settings.lake).resolve())
+    store = open_source(settings)
+    plan = make_plan(store, lake, settings, today)
+    failed: list[str] = []
+    if _reference_is_due(plan, lake):
+        failed += _dagster(["aircraft_database", "airports"], None, log_level)
+    done: set[str] = set()
+    while True:
+        days = _wanted(plan, settings, first, last, done)
+        if not days:
+            break
+        for start, end in stretches(days):
+            failed += _dagster(_selection(plan, start, end), (start, end), log_level)
+        done |= set(days)
+        plan = make_plan(store, lake, settings, today)
+    if not done:
+        say(f"no object of {store.uri} has rows of {first} to {last}: nothing to do")
+    for stretch in failed:
+        say(f"FAILED: {stretch}; the log above says why. Run the same command again: only what is missing is read")
+    return 1 if failed else 0
+
+
+def _wanted(plan: Plan, settings: Settings, first: date, last: date, done: set[str]) -> list[str]:
+    """Days of the range with objects, not yet asked for. Where only objects of unknown days are new, the last day is
+    asked for, so that they get read and tell their days."""
+    days = [day for day in plan.days(first, last) if settings.wants(date.fromisoformat(day)) and day not in done]
+    unknown = [o for o in plan.objects if o.days is None and o.table in (FLIGHTS.name, STATE_VECTORS.name)]
+    if not days and unknown and not done:
+        return [last.isoformat()]
+    return days
+
+
+def _reference_is_due(plan: Plan, lake: Lake) -> bool:
+    tables = plan.of(AIRCRAFT_DATABASE.name)
+    there = lake.path(AIRCRAFT_DATABASE.path).exists() and lake.path(AIRPORTS.path).exists()
+    return not there or any(table.status is not Status.UNCHANGED for table in tables)
+
+
+def _selection(plan: Plan, start: str, end: str) -> list[str]:
+    days = {day for day in plan.days(date.fromisoformat(start), date.fromisoformat(end))}
+    chosen: list[str] = []
+    if plan.of(FLIGHTS.name, days) or not days:
+        chosen += FLIGHT_ASSETS
+    if plan.of(STATE_VECTORS.name, days) or not days:
+        chosen += STATE_ASSETS
+    return [*chosen, *DAILY_MARTS]
+
+
+def _dagster(assets: Sequence[str], days: tuple[str, str] | None, log_level: str) -> list[str]:
+    """Run `dagster asset materialize` here, as the shell would, but without loading everything anew for each
+    stretch. Returns what failed."""
+    import click
+    from dagster import SupersessionWarning
+    from dagster._cli.asset import asset_materialize_command
+
+    arguments = ["-m", "opensky_assets.definitions", "--select", ",".join(assets)]
+    if days:
+        arguments += ["--partition-range", "...".join(days)]
+    say(f"$ dagster asset materialize {' '.join(arguments)}")
+    config = {"loggers": {"console": {"config": {"log_level": log_level}}}}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SupersessionWarning)  # of this command by `dg launch`; both work
+            asset_materialize_command.main([*arguments, "--config-json", json.dumps(config)], standalone_mode=False)
+    except click.ClickException as error:
+        return [f"{', '.join(assets)} {'...'.join(days) if days else ''}: {error.format_message()}"]
+    return []

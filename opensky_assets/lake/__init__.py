@@ -1,0 +1,7 @@
+"""Where tables live: paths, manifests, `publish`. Not here: what is in the tables."""
+
+from opensky_assets.lake.lake import Lake, LakeError
+from opensky_assets.lake.manifest import Counts, Held, Manifest, OutputFile
+from opensky_assets.lake.staging import Staging
+
+__all__ = ["Counts", "Held", "Lake", "LakeError", "Manifest", "OutputFile", "Staging"]

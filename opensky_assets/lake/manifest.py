@@ -1,0 +1,117 @@
+"""The record of one source object in the lake. A manifest *is* the commit: what it names is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from opensky_assets.sources.store import SourceObject
+
+NO_DAY = "__HIVE_DEFAULT_PARTITION__"
+"""The partition of records whose day cannot be told, as Hive spells it."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Records of one object on one day. The law: read = written + quarantined + superseded."""
+
+    written: int = 0
+    quarantined: int = 0
+    superseded: int = 0
+
+    @property
+    def read(self) -> int:
+        return self.written + self.quarantined + self.superseded
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.written + other.written, self.quarantined + other.quarantined, self.superseded + other.superseded
+        )
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A published file: path relative to the lake, rows, bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one version of one source object became. `read` is counted before the rows part ways, so that
+    `lawful` is a statement and not a definition."""
+
+    table: str
+    source: SourceObject
+    source_uri: str
+    contract_version: str
+    code_version: str
+    read: int
+    days: Mapping[str, Counts]
+    reasons: Mapping[str, Mapping[str, int]]
+    """By day, then by reason: records in quarantine."""
+    files: tuple[OutputFile, ...]
+    quarantine_files: tuple[OutputFile, ...]
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Counts:
+        return sum(self.days.values(), Counts())
+
+    @property
+    def lawful(self) -> bool:
+        """read = written + quarantined + superseded, and the files hold what was counted."""
+        return (
+            self.read == self.total.read
+            and sum(f.rows for f in self.files) == self.total.written
+            and sum(f.rows for f in self.quarantine_files) == self.total.quarantined
+        )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Manifest:
+        data = json.loads(text)
+        return Manifest(
+            **{
+                **data,
+                "source": SourceObject(**data["source"]),
+                "days": {day: Counts(**counts) for day, counts in data["days"].items()},
+                "files": tuple(OutputFile(**f) for f in data["files"]),
+                "quarantine_files": tuple(OutputFile(**f) for f in data["quarantine_files"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Held:
+    """A version of an object that was not let into the lake, and why. `days` are those it would have given.
+
+    `quarantine_file` holds its one record; `None` where the object could not even be read.
+    """
+
+    table: str
+    source: SourceObject
+    reason: str
+    message: str
+    days: tuple[str, ...]
+    quarantine_file: OutputFile | None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Held:
+        data = json.loads(text)
+        return Held(
+            **{
+                **data,
+                "source": SourceObject(**data["source"]),
+                "days": tuple(data["days"]),
+                "quarantine_file": OutputFile(**file) if (file := data["quarantine_file"]) else None,
+            }
+        )

@@ -1,0 +1,70 @@
+"""Folders for unfinished work: one a run, known to be alive by the lock its process holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@dataclass(frozen=True)
+class Staging:
+    """The staging folder of one run. Nothing in it is published; all of it goes when the run ends or has died."""
+
+    path: Path
+
+    def folder(self, name: str) -> Path:
+        """A fresh folder below the run's own."""
+        folder = self.path / f"{name}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        return folder
+
+
+def _remove(folder: Path, lock: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging(root: Path) -> Iterator[tuple[Staging, bool]]:
+    """Open a run's staging folder below `root` and clear those of dead runs.
+
+    Yields the folder and whether this is the only live run. The run holds an operating system's lock on a file beside
+    its folder: the system lets go of it when the process dies, however it dies, so no time-out has to be waited for.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    own = FileLock(root / f"{name}.lock")
+    own.acquire()
+    try:
+        alone = True
+        for lock in sorted(root.glob("*.lock")):
+            if lock.stem == name:
+                continue
+            other = FileLock(lock)
+            try:
+                other.acquire(timeout=0)
+            except Timeout:
+                alone = False
+                continue
+            try:
+                _remove(root / lock.stem, lock)
+            finally:
+                other.release()
+        folder = root / name
+        folder.mkdir()
+        yield Staging(folder), alone
+    finally:
+        own.release()
+        _remove(root / name, root / f"{name}.lock")
+        try:
+            root.rmdir()
+        except OSError:
+            pass  # another run's folder is in it

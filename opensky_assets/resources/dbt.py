@@ -1,0 +1,51 @@
+"""The dbt project as a resource. dagster_dbt takes four seconds to import, so it is left until a model runs."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from opensky_assets.transforms.marts import DbtTest
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+
+
+class DbtResource(dg.ConfigurableResource):
+    """Runs `dbt build` through dagster-dbt's command line resource."""
+
+    project_dir: str = str(PROJECT)
+
+    def build(self, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
+        """Build `models` and what they need in `database`, with their tests. Raises where a model does not build."""
+        from dagster_dbt import DbtCliResource
+
+        # dbt's profile reads the path of the run's scratch database from the environment.
+        os.environ["OPENSKY_DBT_DATABASE"] = str(database)
+        os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+        # The dbt beside this Python, whatever the PATH says.
+        executable = shutil.which("dbt", path=str(Path(sys.executable).parent)) or "dbt"
+        dbt = DbtCliResource(project_dir=self.project_dir, profiles_dir=self.project_dir, dbt_executable=executable)
+        selection = " ".join(f"+{model}" for model in models)
+        invocation = dbt.cli(["build", "--select", selection], target_path=target, raise_on_error=False)
+        invocation.wait()
+        try:
+            results = json.loads((target / "run_results.json").read_text())["results"]
+            nodes = json.loads((target / "manifest.json").read_text())["nodes"]
+        except FileNotFoundError:
+            raise dg.Failure(f"dbt did not run: {invocation.get_error()}") from None
+        broken = [r for r in results if r["unique_id"].startswith("model.") and r["status"] != "success"]
+        tests = [_test(r, nodes[r["unique_id"]]) for r in results if r["unique_id"].startswith("test.")]
+        if broken and all(test.passed for test in tests):
+            told = "; ".join(f"{r['unique_id']}: {r['message']}" for r in broken)
+            raise dg.Failure(f"dbt could not build: {told}")
+        return tests
+
+
+def _test(result: dict, node: dict) -> DbtTest:
+    models = tuple(name.split(".")[-1] for name in node["depends_on"]["nodes"])
+    passed = result["status"] in ("pass", "success")
+    return DbtTest(node["name"], models, passed, result.get("failures") or 0, result.get("message") or "")

@@ -1,0 +1,32 @@
+"""The source, the lake and the settings as one Dagster resource."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from opensky_assets.lake import Lake
+from opensky_assets.settings import Settings, load_settings
+from opensky_assets.sources.store import ObjectStore, open_source
+
+
+class OpenSkyResource(dg.ConfigurableResource):
+    """Settings come from the environment when the resource is used; a field set here wins, as tests need it."""
+
+    source: str | None = None
+    lake: str | None = None
+    warehouse: str | None = None
+
+    def settings(self) -> Settings:
+        given = {"source": self.source, "lake": self.lake, "warehouse": self.warehouse}
+        return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+    def open_source(self) -> ObjectStore:
+        return open_source(self.settings())
+
+    def open_lake(self) -> Lake:
+        return Lake(Path(self.settings().lake).resolve())
+
+    @staticmethod
+    def today() -> date:
+        return datetime.now(UTC).date()

@@ -1,0 +1,25 @@
+"""The contracts of all tables. Belongs here: columns, types, units, ranges, reasons. Not here: how bytes become them."""
+
+from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
+from opensky_assets.schemas.airports import AIRPORTS
+from opensky_assets.schemas.contract import Column, Contract
+from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
+from opensky_assets.schemas.flights import FLIGHTS
+from opensky_assets.schemas.marts import DATA_QUALITY_DAILY, ROUTES
+from opensky_assets.schemas.quarantine import QUARANTINE
+from opensky_assets.schemas.reasons import Reason
+from opensky_assets.schemas.state_vectors import STATE_VECTORS
+
+__all__ = [
+    "AIRCRAFT_DATABASE",
+    "AIRPORTS",
+    "DATA_QUALITY_DAILY",
+    "ENRICHED_FLIGHTS",
+    "FLIGHTS",
+    "QUARANTINE",
+    "ROUTES",
+    "STATE_VECTORS",
+    "Column",
+    "Contract",
+    "Reason",
+]

@@ -1,0 +1,75 @@
+"""What a table promises: one `Contract` a table drives Arrow types, parsing, checks, Dagster's column schema and the docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+NULL_TEXTS = ("", "NA", "NaN", "nan", "null")
+"""Spellings of "no value" met in OpenSky's own files and in files rewritten by R or pandas."""
+
+TRUE_TEXTS = ("true", "True", "TRUE", "1")
+FALSE_TEXTS = ("false", "False", "FALSE", "0")
+
+ICAO24_PATTERN = "^[0-9a-f]{6}$"
+"""A transponder address: six hexadecimal digits in lower case. It is text: `86e844` and `000123` are not numbers."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    `minimum` and `maximum` bound what is *plausible*, in `unit`: a value outside stays in the table and is
+    counted by a check. `pattern` and `nullable` are the contract: a row that breaks them is quarantined.
+    """
+
+    name: str
+    type: pa.DataType
+    description: str
+    unit: str | None = None
+    nullable: bool = True
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+    strip: bool = False
+    """Blanks around the text are padding, not content."""
+    lower: bool = False
+    """Upper case means the same as lower case."""
+    epoch: bool = False
+    """The source writes this time as unix seconds."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A table: where it lives in the lake, its columns, its key and its version.
+
+    `path` is relative to the lake. `day_column` is the column whose UTC day is the partition (`None`: one file,
+    no days). `source_only` are columns that the source has and the table does not, since another column says the same.
+    """
+
+    name: str
+    path: str
+    version: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    day_column: str | None = None
+    source_only: tuple[Column, ...] = field(default=())
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the published files; `day` is in the path only."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        return {c.name: c for c in (*self.columns, *self.source_only)}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns without which no row of an object can be read."""
+        return tuple(c.name for c in self.columns if not c.nullable)

@@ -1,0 +1,199 @@
+"""Where bytes come from: a folder or an S3 bucket, listed and read in one way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+from opensky_assets.settings import Settings
+
+SIMULATED_MARKER = "SIMULATED.txt"
+"""An object at the root of a bucket that `sources.simulate` wrote."""
+
+
+class SourceError(Exception):
+    """The source, or one object of it, cannot be read; the text says which and what to do."""
+
+
+class ObjectGone(SourceError):
+    """The object was listed and is not there any more, or changed while it was read: worth another try."""
+
+
+@dataclass(frozen=True, order=True)
+class SourceObject:
+    """One object as the listing gives it. `etag` changes whenever the content does (locally: size and mtime_ns)."""
+
+    key: str
+    size: int
+    etag: str
+
+    @property
+    def key_hash(self) -> str:
+        return hashlib.sha256(self.key.encode()).hexdigest()[:16]
+
+    @property
+    def stem(self) -> str:
+        """The name of the object's files in the lake: the last part of the key up to its first dot, and 8 hex."""
+        return f"{self.key.rsplit('/', 1)[-1].split('.', 1)[0]}-{self.key_hash[:8]}"
+
+
+class ObjectStore(Protocol):
+    """A bucket of objects, read only."""
+
+    uri: str
+
+    def list(self, prefix: str = "") -> Iterator[SourceObject]:
+        """All objects whose key starts with `prefix`, in the order of their keys. Raises `SourceError`."""
+        ...
+
+    def open(self, item: SourceObject) -> BinaryIO:
+        """The object's bytes as a stream. Raises `ObjectGone` where it is not what was listed any more."""
+        ...
+
+    def verify(self, item: SourceObject) -> None:
+        """Raise `ObjectGone` unless the object is still the one that was listed."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """A folder whose files are the objects; keys are paths relative to it, with `/`."""
+
+    root: Path
+
+    @property
+    def uri(self) -> str:
+        return self.root.resolve().as_uri()
+
+    def _item(self, path: Path, key: str) -> SourceObject:
+        stat = path.stat()
+        return SourceObject(key, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
+
+    def list(self, prefix: str = "") -> Iterator[SourceObject]:
+        if not self.root.is_dir():
+            raise SourceError(
+                f"the source {self.root} is not a folder: set OPENSKY_SOURCE to a bucket's root, or write a simulated "
+                "one with `opensky-assets simulate`"
+            )
+        found = []
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder, name)
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix):
+                    found.append(self._item(path, key))
+        return iter(sorted(found))
+
+    def open(self, item: SourceObject) -> BinaryIO:
+        try:
+            return (self.root / item.key).open("rb")
+        except FileNotFoundError:
+            raise ObjectGone(f"{item.key}: listed, but gone when it was opened; run again") from None
+        except OSError as error:
+            raise SourceError(f"{item.key}: cannot be opened ({error.strerror}); check its permissions") from None
+
+    def verify(self, item: SourceObject) -> None:
+        try:
+            now = self._item(self.root / item.key, item.key)
+        except FileNotFoundError:
+            now = None
+        if now != item:
+            raise ObjectGone(f"{item.key}: changed while it was read; run again")
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """A bucket, or a prefix of one, over the S3 protocol; path-style addressing, as OpenSky's endpoint wants it."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    anonymous: bool = True
+    only: str | None = None
+    """One key, where no other object is wanted."""
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def _where(self) -> str:
+        return f"{self.uri} at {self.endpoint or 'AWS'}"
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        config = Config(
+            signature_version=UNSIGNED if self.anonymous else None,
+            s3={"addressing_style": "path"},
+            connect_timeout=10,
+            read_timeout=60,
+            retries={"max_attempts": 5, "mode": "standard"},
+        )
+        session = boto3.Session(profile_name=self.profile, region_name=self.region or "us-east-1")
+        return session.client("s3", endpoint_url=self.endpoint, config=config)
+
+    def _full(self, key: str) -> str:
+        return f"{self.prefix.rstrip('/')}/{key}" if self.prefix else key
+
+    def list(self, prefix: str = "") -> Iterator[SourceObject]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        base = self._full("")
+        try:
+            pages = (
+                self._client()
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=self.bucket, Prefix=base + (self.only or prefix))
+            )
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    item = SourceObject(entry["Key"][len(base) :], entry["Size"], entry["ETag"].strip('"'))
+                    if self.only in (None, item.key):
+                        yield item
+        except (BotoCoreError, ClientError) as error:
+            raise SourceError(
+                f"cannot list {self._where}: {error}; check OPENSKY_SOURCE, OPENSKY_SOURCE_ENDPOINT and the rights"
+            ) from None
+
+    def open(self, item: SourceObject) -> BinaryIO:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._client().get_object(Bucket=self.bucket, Key=self._full(item.key), IfMatch=f'"{item.etag}"')
+        except (BotoCoreError, ClientError) as error:
+            raise ObjectGone(f"{item.key} of {self._where} cannot be read: {error}") from None
+        return cast(BinaryIO, answer["Body"])
+
+    def verify(self, item: SourceObject) -> None:
+        """Nothing to ask: `open` asks for the listed ETag, and S3 never changes an object under a reader."""
+
+
+def open_source(settings: Settings) -> ObjectStore:
+    """The source of the settings."""
+    if settings.source.startswith("s3://"):
+        bucket, _, prefix = settings.source.removeprefix("s3://").partition("/")
+        return S3Store(
+            bucket,
+            prefix.strip("/"),
+            settings.source_endpoint,
+            settings.source_region,
+            settings.source_profile,
+            settings.source_anonymous,
+        )
+    if "://" in settings.source:
+        raise SourceError(f"OPENSKY_SOURCE={settings.source!r}: must be a folder or s3://bucket[/prefix]")
+    return LocalStore(Path(settings.source))
+
+
+def source_kind(store: ObjectStore) -> str:
+    """`simulated` where the bucket carries the marker, else `real`."""
+    return "simulated" if any(item.key == SIMULATED_MARKER for item in store.list(SIMULATED_MARKER)) else "real"

@@ -1,0 +1,75 @@
+"""One history for every command: its settings, its making by several processes, the runs that were killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RUN_AND_WAIT = """
+import sys, time
+import dagster as dg
+from opensky_assets.dagster_home import history
+from pathlib import Path
+
+@dg.asset(pool="duckdb")
+def slow() -> None:
+    print("running", flush=True)
+    time.sleep(120)
+
+dg.materialize([slow], instance=history(Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    return dagster_home(tmp_path)
+
+
+def test_the_settings_are_copied_and_follow_a_change(tmp_path: Path, home: Path) -> None:
+    assert home == tmp_path / "data" / "dagster"
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    assert dagster_home(tmp_path) == home
+    assert (home / "dagster.yaml").read_text().endswith("\ntelemetry:\n  enabled: false\n")
+    assert sorted(path.name for path in home.iterdir()) == ["dagster.yaml"]
+
+
+def test_the_settings_load(home: Path) -> None:
+    with history(home) as instance:
+        assert not instance.telemetry_enabled
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled and not instance.run_retries_retry_on_asset_or_op_failure
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None and queue.max_concurrent_runs == 2
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+
+
+def test_a_killed_run_is_ended_and_a_living_one_is_not(home: Path) -> None:
+    command = [sys.executable, "-c", RUN_AND_WAIT, str(home)]
+    # Both at once, on a history that is not there yet.
+    workers = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(2)
+    ]
+    try:
+        for worker in workers:
+            assert worker.stdout is not None and worker.stdout.readline() == "running\n"
+        workers[0].kill()
+        workers[0].wait()
+        with history(home) as instance:
+            ended = end_dead_runs(instance)
+            assert len(ended) == 1
+            states = {run.run_id: run.status for run in instance.get_runs()}
+            assert states.pop(ended[0]) is dg.DagsterRunStatus.FAILURE
+            assert list(states.values()) == [dg.DagsterRunStatus.STARTED]
+            assert end_dead_runs(instance) == []
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
