@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from opensky_assets.lake import Lake, LakeError
-from opensky_assets.settings import FIRST_DAY, Settings, SettingsError, load_settings
+from opensky_assets.settings import Settings, SettingsError, load_settings
 from opensky_assets.sources.store import LocalStore, SourceError, open_source, source_kind
 
 DEMO_START, DEMO_DAYS, DEMO_AIRCRAFT, DEMO_SEED = date(2022, 6, 25), 3, 600, 7

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as NO_EVENTS
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -15,6 +15,9 @@ from dagster._core.storage.tags import (
 )
 
 from opensky_assets.settings import FIRST_DAY
+
+NO_EVENTS = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+"""Metadata key of an output for which Dagster emits no events of its own. Private to Dagster: a test holds it."""
 
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC")
 """Every UTC day that is over."""

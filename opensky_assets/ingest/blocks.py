@@ -34,8 +34,7 @@ def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
         end = data.rfind(b"\n") + 1
         block, rest = data[:end], data[end:]
         if block:
-            for part in _without_long_lines(block, line):
-                yield part
+            yield from _without_long_lines(block, line)
             line += block.count(b"\n")
         if len(rest) > MAX_LINE_BYTES:
             yield Block(rest[:MAX_LINE_BYTES], line, too_long=True)

@@ -16,12 +16,20 @@ TAR_MAGIC = b"ustar"
 TAR_MAGIC_AT = 257
 PEEK_BYTES = 512
 
-DAMAGE = (EOFError, igzip.BadGzipFile, isal_zlib.error, zlib.error, tarfile.TarError)
-"""What the libraries raise where a container does not unpack."""
-
 
 class DamagedContainer(Exception):
     """The container does not unpack, or has no table in it."""
+
+
+UNPACKING_ERRORS: tuple[type[Exception], ...] = (
+    DamagedContainer,
+    EOFError,
+    igzip.BadGzipFile,
+    cast(type[Exception], isal_zlib.error),
+    zlib.error,
+    tarfile.TarError,
+)
+"""What is raised where a container does not unpack."""
 
 
 class CountingReader(io.RawIOBase):
@@ -65,7 +73,7 @@ def plain(stream: BinaryIO, key: str) -> Iterator[BinaryIO]:
     """The plain bytes inside `stream`: of the table member of a tar, unpacked where they are gzipped.
 
     Told by the bytes, since members named `.csv` may be gzipped and the other way round. Raises `DamagedContainer`
-    here for a tar without a table, or a `key` that promises a tar; while the result is read, any of `DAMAGE`.
+    here for a tar without a table, or a `key` that promises a tar; while the result is read, any of `UNPACKING_ERRORS`.
     """
     outer = _peekable(stream)
     head = _peek(outer, PEEK_BYTES)

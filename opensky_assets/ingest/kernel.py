@@ -11,7 +11,7 @@ from typing import BinaryIO
 import polars as pl
 
 from opensky_assets.ingest.blocks import Block, read_blocks
-from opensky_assets.ingest.container import DAMAGE, CountingReader, DamagedContainer, plain
+from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
 from opensky_assets.ingest.parse import DAY, Parsed, parse_block, rejects_frame
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
@@ -54,7 +54,7 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
         try:
             try:
                 ingest.read(counting)
-            except (*DAMAGE, DamagedContainer) as error:
+            except UNPACKING_ERRORS as error:
                 if counting.drain() != item.size:
                     raise ObjectGone(f"{item.key}: {counting.count} of {item.size} bytes arrived; run again") from None
                 raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
@@ -131,8 +131,8 @@ class _Ingest:
             told = ", ".join(f"{reason} {count}" for reason, count in by_reason.most_common())
             raise _Refused(
                 Reason.OVER_QUARANTINE_LIMIT,
-                f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), more "
-                f"than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them pass",
+                f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), "
+                f"more than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them pass",
             )
         staged, files = self.good.close()
         staged_bad, quarantine_files = self.bad.close()

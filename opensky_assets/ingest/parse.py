@@ -81,7 +81,7 @@ class _Lines:
         commas = np.add.reduceat((self.bytes == COMMA).view(np.uint8), self.starts)
         clean = commas == (fields - 1) % 256
         for at in np.flatnonzero(clean & (self.lengths > 255)):  # a count of bytes wraps at 256
-            clean[at] = self.raw(at).count(b",") == fields - 1
+            clean[at] = self.raw(int(at)).count(b",") == fields - 1
         clean &= self.lengths > 0
         if self.data.translate(None, PLAIN):
             clean[np.searchsorted(self.ends, np.flatnonzero(_IS_ODD[self.bytes]))] = False

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from opensky_assets.ingest.aircraft import sniff_dialect
-from opensky_assets.ingest.container import DAMAGE, DamagedContainer, plain
+from opensky_assets.ingest.aircraft_dialects import sniff_dialect
+from opensky_assets.ingest.container import UNPACKING_ERRORS, plain
 from opensky_assets.ingest.layout import WrongHeader, read_layout
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Contract
@@ -143,7 +143,7 @@ def _head(store: ObjectStore, item: SourceObject) -> bytes | None:
     try:
         with store.open(item) as raw, plain(raw, item.key) as stream:
             return stream.read(_HEAD_BYTES)
-    except (*DAMAGE, DamagedContainer):
+    except UNPACKING_ERRORS:
         return None
 
 

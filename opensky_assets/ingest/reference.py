@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, merge_aircraft_tables, read_aircraft_table
-from opensky_assets.ingest.container import DAMAGE, CountingReader, DamagedContainer, plain
+from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.plan import Status, make_plan
 from opensky_assets.ingest.runner import Report
@@ -68,7 +68,8 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
         target = lake.path(AIRCRAFT_DATABASE.path)
         if not planned and not target.exists():
             raise SourceError(f"{store.uri} has no aircraft table under metadata/ nor at its root")
-        read, messages = 0, []
+        read = 0
+        messages: list[str] = []
         if not target.exists() or any(o.status is not Status.UNCHANGED for o in planned):
             read, messages = _rebuild([o.source for o in planned], store, lake, run, settings, report)
     manifests = lake.manifests(AIRCRAFT_DATABASE.name)
@@ -131,7 +132,7 @@ def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTab
             with plain(counting, source.key) as stream:  # type: ignore[arg-type]
                 table = read_aircraft_table(stream, source.key)
             counting.drain()
-        except (*DAMAGE, DamagedContainer) as error:
+        except UNPACKING_ERRORS as error:
             if counting.drain() != source.size:
                 raise ObjectGone(f"{source.key}: {counting.count} of {source.size} bytes arrived; run again") from None
             raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None

@@ -20,7 +20,7 @@ from opensky_assets.sources.store import ObjectStore, source_kind
 class DayFacts:
     """One day of a raw table as the lake's manifests tell it."""
 
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     reasons: dict[str, int] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)

@@ -43,7 +43,8 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
             f"; {unknown} whose name does not tell their days" if unknown else ""
         )
     runs = [a if a == b else f"{a}…{b}" for a, b in stretches(days)]
-    yield f"  {len(days)} days have objects, in {len(runs)} runs: {', '.join(runs[:12])}{' …' if len(runs) > 12 else ''}"
+    told = ", ".join(runs[:12]) + (" …" if len(runs) > 12 else "")
+    yield f"  {len(days)} days have objects, in {len(runs)} runs: {told}"
     yield (
         f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; "
         f"{size_to_read * LAKE_BYTES_PER_SOURCE_BYTE:.1f} MB in the lake"

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,10 +140,8 @@ class Lake:
 
     def _drop(self, path: Path) -> None:
         path.unlink(missing_ok=True)
-        try:
+        with suppress(OSError):  # other files are in it
             path.parent.rmdir()
-        except OSError:
-            pass  # other files are in it
 
     def publish(self, files: Mapping[str, Path], drop: Iterable[str] = ()) -> None:
         """Publish staged `files` under their paths in the lake, each by one rename, then remove those of `drop`.

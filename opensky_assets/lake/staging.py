@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,5 @@ def staging(root: Path) -> Iterator[tuple[Staging, bool]]:
     finally:
         own.release()
         _remove(root / name, root / f"{name}.lock")
-        try:
+        with suppress(OSError):  # another run's folder is in it
             root.rmdir()
-        except OSError:
-            pass  # another run's folder is in it

@@ -1,4 +1,4 @@
-"""The contracts of all tables. Belongs here: columns, types, units, ranges, reasons. Not here: how bytes become them."""
+"""The contracts of all tables. Belongs here: columns, types, units, ranges, reasons. Not here: parsing."""
 
 from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS

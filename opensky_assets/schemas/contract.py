@@ -1,4 +1,4 @@
-"""What a table promises: one `Contract` a table drives Arrow types, parsing, checks, Dagster's column schema and the docs."""
+"""What a table promises. One `Contract` a table drives Arrow types, parsing, checks, Dagster's columns and the docs."""
 
 from __future__ import annotations
 

@@ -44,7 +44,10 @@ class SourceObject:
 class ObjectStore(Protocol):
     """A bucket of objects, read only."""
 
-    uri: str
+    @property
+    def uri(self) -> str:
+        """What names the source for good: a lake belongs to one."""
+        ...
 
     def list(self, prefix: str = "") -> Iterator[SourceObject]:
         """All objects whose key starts with `prefix`, in the order of their keys. Raises `SourceError`."""

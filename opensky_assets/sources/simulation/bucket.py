@@ -28,11 +28,12 @@ from opensky_assets.sources.simulation.states import STATE_HEADER, Names, hour_s
 from opensky_assets.sources.simulation.timetable import DAY, callsigns, legs_by_day, midnight
 from opensky_assets.sources.simulation.truth import Truth
 from opensky_assets.sources.simulation.world import World, build_world
+from opensky_assets.sources.store import SIMULATED_MARKER
 
 if TYPE_CHECKING:
     import polars as pl
 
-MARKER = "SIMULATED.txt"
+MARKER = SIMULATED_MARKER
 """The object at the root that says the bucket is simulated."""
 TRUTH_FILES = {"simulated.json", *(f"{name}.parquet" for name in ("flights", "aircraft", "defects", "counts"))}
 PINNED = ("airportsdata", "isal", "numpy", "polars")  # what the bytes depend on
