@@ -120,7 +120,8 @@ def dev(arguments: argparse.Namespace) -> int:
     from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 
     home = dagster_home(Path.cwd())
-    end_dead_runs(history(home))
+    with history(home) as instance:
+        end_dead_runs(instance)
     command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", *arguments.rest]
     return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
 

@@ -132,7 +132,8 @@ class _Ingest:
             raise _Refused(
                 Reason.OVER_QUARANTINE_LIMIT,
                 f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), "
-                f"more than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them pass",
+                f"more than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them "
+                "pass",
             )
         staged, files = self.good.close()
         staged_bad, quarantine_files = self.bad.close()

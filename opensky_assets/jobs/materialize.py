@@ -54,8 +54,9 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
     today = datetime.now(UTC).date()
     home = dagster_home(root)
     os.environ["DAGSTER_HOME"] = str(home)
-    for run_id in end_dead_runs(history(home)):
-        say(f"run {run_id} of an earlier command had died; marked as failed")
+    with history(home) as instance:
+        for run_id in end_dead_runs(instance):
+            say(f"run {run_id} of an earlier command had died; marked as failed")
 
     lake = Lake(Path(settings.lake).resolve())
     store = open_source(settings)
