@@ -5,3 +5,7 @@ select {{ columns | join(", ") }}, count(*) as n from {{ model }} group by all h
 {% test at_least(model, column_name, value) %}
 select * from {{ model }} where {{ column_name }} < {{ value }}
 {% endtest %}
+
+{% test at_most(model, column_name, value) %}
+select * from {{ model }} where {{ column_name }} > {{ value }}
+{% endtest %}

@@ -54,7 +54,7 @@ class LakeIOManager(ConfigurableIOManager):
         step = context.step_context
         for day in asked:
             given = step.get_asset_metadata(asset_key=context.asset_key, partition_key=day)
-            if NO_EVENTS in metadata and given is None:
+            if NO_EVENTS in metadata and not given:
                 continue  # a day without data upstream
             facts = {
                 **(given or {}),

@@ -13,13 +13,15 @@ from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 from opensky_assets.ingest.plan import Plan, Status, calendar, make_plan, stretches
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import open_source
 
-FLIGHT_ASSETS = ("raw_flights", "enriched_flights", "routes")
+FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
+FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
 STATE_ASSETS = ("raw_state_vectors",)
-DAILY_MARTS = ("data_quality_daily",)
+DAILY_MARTS = (DATA_QUALITY_DAILY.name,)
 
 
 class OutsideCalendar(ValueError):

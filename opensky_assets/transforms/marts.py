@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import filecmp
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from opensky_assets.lake import Lake, Staging
+from opensky_assets.lake.lake import writing
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS, Contract
+from opensky_assets.schemas.marts import BY_MOVEMENT
 
 COUNTED = (FLIGHTS, STATE_VECTORS)
 """Raw tables whose manifests feed `data_quality_daily`."""
@@ -55,29 +61,62 @@ class MartsFailed(Exception):
 
 @dataclass(frozen=True)
 class MartsReport:
-    """`rows`: of each mart, rows by day, of every day that it could be computed for (0 where it has none)."""
+    """`rows`: of each mart, rows by day, of every day asked for that it could be computed for (0 where it has none),
+    and of the days around them whose movements are not the same as before."""
 
     rows: dict[str, dict[str, int]]
     tests: list[DbtTest]
 
 
+MOVEMENTS_BEFORE, MOVEMENTS_AFTER = 2, 1
+"""The movements of a day are those of its flights and of the flights of the two days after it; a rolling count reaches
+back into the day before. So flights of day D have a part in the movement days D-2 … D+1."""
+
+
+def days_around(days: Iterable[str], before: int, after: int) -> list[str]:
+    """`days` with so many days before and after each."""
+    found = {date.fromisoformat(day) + timedelta(n) for day in days for n in range(-before, after + 1)}
+    return [day.isoformat() for day in sorted(found)]
+
+
 def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_dbt: RunDbt) -> MartsReport:
-    """Compute `marts` for `days` and publish them as `marts/<model>/day=…`. Raises `MartsFailed`."""
-    counts = dict(daily_counts(lake, days))
-    flights = lake.day_paths(ENRICHED_FLIGHTS.path, days)
-    with lake.run() as run:
+    """Compute `marts` for `days` and publish them as `marts/<model>/day=…`. Raises `MartsFailed`.
+
+    Marts by movement are computed for all days that flights of `days` have a part in, whatever made them change, and
+    published where they differ from before: so any order of runs ends in what one run over everything gives.
+    """
+    movement_days = days_around(days, MOVEMENTS_BEFORE, MOVEMENTS_AFTER)
+    # Flights that come together in a movement day must not be read by one run while another one publishes them.
+    with _one_at_a_time(lake), lake.run() as run:
+        counts = dict(daily_counts(lake, days))
+        flights = lake.day_paths(ENRICHED_FLIGHTS.path, days)
+        around: dict[str, list[Path]] = {}
+        if any(mart in BY_MOVEMENT for mart in marts):
+            # The other way round, and one day more for the rolling counts of the first hour.
+            reach = days_around(movement_days, MOVEMENTS_AFTER, MOVEMENTS_BEFORE)
+            around = lake.day_paths(ENRICHED_FLIGHTS.path, reach)
         folder = run.folder("dbt")
         database = folder / "run.duckdb"
-        _prepare(database, folder, counts, flights)
+        _prepare(database, folder, counts, flights, around, movement_days)
         tests = run_dbt(database, folder / "target", [mart.name for mart in marts])
         if not all(test.passed for test in tests):
             raise MartsFailed(tests)
         rows = {}
         for mart in marts:
+            extra = set(movement_days) - set(days) if mart in BY_MOVEMENT else set()
+            found, changed = _publish(lake, run, database, mart, [*days, *sorted(extra)], extra)
             computed = sorted(counts.keys() | flights.keys() if mart is DATA_QUALITY_DAILY else flights)
-            found = _publish(lake, run, database, mart, days)
-            rows[mart.name] = {day: found.get(day, 0) for day in computed}
+            rows[mart.name] = {day: found.get(day, 0) for day in sorted({*computed, *changed})}
     return MartsReport(rows, tests)
+
+
+@contextmanager
+def _one_at_a_time(lake: Lake) -> Iterator[None]:
+    path = lake.path("_manifest/marts.lock")
+    with writing(lake.root):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
 
 
 def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tuple[str, str], int]]]:
@@ -102,6 +141,8 @@ def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tu
                 add(day, contract.name, "read", counts.read)
                 add(day, contract.name, "written", counts.written)
                 add(day, contract.name, "quarantined", counts.quarantined)
+                if counts.superseded:
+                    add(day, contract.name, "superseded", counts.superseded)
                 for reason, records in manifest.reasons.get(day, {}).items():
                     add(day, contract.name, f"quarantined:{reason}", records)
             for reason, records in manifest.reasons.get(NO_DAY, {}).items():
@@ -111,22 +152,34 @@ def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tu
 
 
 def _prepare(
-    database: Path, folder: Path, counts: dict[str, dict[tuple[str, str], int]], flights: dict[str, list[Path]]
+    database: Path,
+    folder: Path,
+    counts: dict[str, dict[tuple[str, str], int]],
+    flights: dict[str, list[Path]],
+    around: dict[str, list[Path]],
+    movement_days: Sequence[str],
 ) -> None:
-    """Make the scratch database, whose one table lists the files that the models may read. An empty file of each
-    table is among them, so that a model has its columns where the days have no rows."""
-    files: list[tuple[str, Path]] = [("enriched_flights", path) for paths in flights.values() for path in paths]
-    for day, by_measure in counts.items():
-        files.append(("counts", _stage_counts(folder, day, by_measure)))
-    for name, schema in (("enriched_flights", ENRICHED_FLIGHTS.schema), ("counts", COUNTS)):
-        empty = folder / "empty" / name / f"day={date.min.isoformat()}" / "empty.parquet"
-        empty.parent.mkdir(parents=True)
-        pq.write_table(schema.empty_table(), empty)
-        files.append((name, empty))
-    listing = pa.table({"table_name": [name for name, _ in files], "path": [path.as_posix() for _, path in files]})
+    """Make the scratch database: the views of dbt's source `lake`, each over exactly the files that the run may read.
+    An empty file stands first in each, so that a model has its columns where the days have no rows."""
+    staged = [_stage_counts(folder, day, by_measure) for day, by_measure in counts.items()]
+    views = {
+        "flights": (ENRICHED_FLIGHTS.schema, [path for paths in flights.values() for path in paths]),
+        "flights_around": (ENRICHED_FLIGHTS.schema, [path for paths in around.values() for path in paths]),
+        "counts": (COUNTS, staged),
+    }
     with duckdb.connect(str(database)) as connection:
-        connection.register("listing", listing)
-        connection.execute("CREATE TABLE lake_files AS SELECT * FROM listing")
+        connection.execute("CREATE SCHEMA lake")
+        for name, (schema, paths) in views.items():
+            empty = folder / "empty" / name / f"day={date.min.isoformat()}" / "empty.parquet"
+            empty.parent.mkdir(parents=True)
+            pq.write_table(schema.empty_table(), empty)
+            listed = ", ".join("'" + path.as_posix().replace("'", "''") + "'" for path in (empty, *paths))
+            connection.execute(
+                f"CREATE VIEW lake.{name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = true, "
+                "hive_types = {'day': DATE})"
+            )
+        connection.register("listing", pa.table({"day": list(movement_days)}))
+        connection.execute("CREATE TABLE lake.movement_days AS SELECT day::DATE AS day FROM listing")
 
 
 def _stage_counts(folder: Path, day: str, by_measure: dict[tuple[str, str], int]) -> Path:
@@ -137,20 +190,32 @@ def _stage_counts(folder: Path, day: str, by_measure: dict[tuple[str, str], int]
     return path
 
 
-def _publish(lake: Lake, run: Staging, database: Path, mart: Contract, days: Sequence[str]) -> dict[str, int]:
-    """Publish one mart's rows by day; days asked for that have none lose their file."""
+def _publish(
+    lake: Lake, run: Staging, database: Path, mart: Contract, days: Sequence[str], extra: Collection[str]
+) -> tuple[dict[str, int], set[str]]:
+    """Publish one mart's rows by day; days that have none lose their file. Of the `extra` days only those that differ
+    from what is there are published. Returns the rows of each day, and the days whose published file is new or gone."""
     relative = f"{mart.path}/day={{day}}/{mart.name}.parquet"
     files = DayFiles(run.folder(mart.name), relative, mart.schema, metadata={"opensky.contract_version": mart.version})
-    order = ", ".join(["day", *mart.key])
+    order = ", ".join(f'"{name}"' for name in ("day", *mart.key))
     columns = ", ".join(f'"{name}"' for name in mart.schema.names)
     with duckdb.connect(str(database), read_only=True) as connection:
-        query = f'SELECT day::VARCHAR AS day, {columns} FROM "{mart.name}" ORDER BY {order}'
+        query = f'SELECT "day"::VARCHAR AS "day", {columns} FROM "{mart.name}" ORDER BY {order}'
         for batch in connection.sql(query).to_arrow_reader(100_000):
             table = pa.Table.from_batches([batch])
             for day in table["day"].unique().to_pylist():
-                part = table.filter(pa.compute.equal(table["day"], day))
+                part = table.filter(pc.equal(table["day"], day))
                 files.write(day, part.drop_columns(["day"]))
     staged, outputs = files.close()
-    gone = {relative.format(day=day) for day in days} - staged.keys()
+    rows = {output.path.rsplit("/", 2)[1].removeprefix("day="): output.rows for output in outputs}
+    changed = set()
+    for day in days:
+        path = relative.format(day=day)
+        there = lake.path(path)
+        if day in extra and path in staged and there.exists() and filecmp.cmp(staged[path], there, shallow=False):
+            del staged[path]
+        elif path in staged or there.exists():
+            changed.add(day)
+    gone = {relative.format(day=day) for day in changed} - staged.keys()
     lake.publish(staged, drop=sorted(gone))
-    return {output.path.rsplit("/", 2)[1].removeprefix("day="): output.rows for output in outputs}
+    return rows, changed

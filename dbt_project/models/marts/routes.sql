@@ -4,7 +4,7 @@ select
     destination,
     count(*) as flights,
     count(distinct icao24) as aircraft,
-    any_value(distance_km) as distance_km,
+    max(distance_km) as distance_km,
     avg(duration_s) as mean_duration_s
 from {{ ref('stg_flights') }}
 where origin is not null and destination is not null

@@ -1,1 +1,1 @@
-select day, table_name, measure, records from {{ lake('counts') }}
+select day, table_name, measure, records from {{ source('lake', 'counts') }}

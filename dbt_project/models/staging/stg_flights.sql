@@ -1,11 +1,19 @@
 select
     day,
     icao24,
+    registration,
+    typecode,
+    coalesce(manufacturericao, upper(manufacturername)) as manufacturer,
+    operator,
     origin,
     destination,
     origin_name,
     destination_name,
     aircraft_matched,
+    firstseen,
+    lastseen,
     distance_km,
-    duration_s
-from {{ lake('enriched_flights') }}
+    duration_s,
+    origin is not null and {{ departure_in_reach() }} as departure_counted,
+    destination is not null as arrival_counted
+from {{ source('lake', 'flights') }}

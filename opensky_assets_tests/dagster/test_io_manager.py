@@ -1,0 +1,111 @@
+"""The lake as an IO manager: what is written by day comes back as whatever the annotation asks for."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opensky_assets.io_managers import lake as lake_io
+from opensky_assets.io_managers.lake import NotMaterialized, convert, write_days
+from opensky_assets.lake import Lake
+from opensky_assets.schemas import ROUTES
+
+DAYS = ["2020-01-01", "2020-01-02", "2020-01-03"]
+
+
+def routes(rows: list[tuple[str, str, str, int]]) -> pa.Table:
+    return pa.table(
+        {
+            "day": pa.array([date.fromisoformat(row[0]) for row in rows], pa.date32()),
+            "origin": [row[1] for row in rows],
+            "destination": [row[2] for row in rows],
+            "flights": pa.array([row[3] for row in rows], pa.int64()),
+            "aircraft": pa.array([1] * len(rows), pa.int64()),
+            "distance_km": pa.array([None] * len(rows), pa.float64()),
+            "mean_duration_s": pa.array([60.5] * len(rows), pa.float64()),
+        }
+    )
+
+
+TWO_DAYS = routes([("2020-01-01", "LSZH", "EDDF", 3), ("2020-01-01", "EDDF", "LSZH", 2), ("2020-01-03", "A", "B", 1)])
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    made = Lake(tmp_path / "lake")
+    write_days(made, ROUTES, TWO_DAYS.to_reader(), DAYS)
+    return made
+
+
+def test_each_day_is_one_file_without_the_day_in_it(lake: Lake) -> None:
+    assert lake.days(ROUTES.path) == ["2020-01-01", "2020-01-03"]
+    table = pl.read_parquet(lake.path("marts/routes/day=2020-01-01/routes.parquet"), hive_partitioning=False)
+    assert table.columns == ROUTES.schema.names
+    assert table.height == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows"),
+    [
+        (pa.Table, lambda t: t.num_rows),
+        (pa.RecordBatchReader, lambda r: r.read_all().num_rows),
+        (pl.LazyFrame, lambda f: f.collect().height),
+        (pl.DataFrame, lambda f: f.height),
+        (pd.DataFrame, len),
+        (duckdb.DuckDBPyRelation, lambda r: len(r.fetchall())),
+    ],
+)
+def test_loads_by_annotation(lake: Lake, wanted: type, rows) -> None:  # type: ignore[no-untyped-def]
+    loaded = convert(lake_io._dataset(lake, ROUTES, None), wanted)
+    assert isinstance(loaded, wanted)
+    assert rows(loaded) == 3
+
+
+def test_an_annotation_that_is_not_known_says_which_are(lake: Lake) -> None:
+    with pytest.raises(TypeError, match=r"polars|pl\.LazyFrame"):
+        convert(lake_io._dataset(lake, ROUTES, None), dict)
+
+
+def test_a_missing_day_is_named(lake: Lake) -> None:
+    with pytest.raises(NotMaterialized, match="2020-01-02"):
+        lake_io._dataset(lake, ROUTES, DAYS)
+
+
+def test_a_day_that_has_no_rows_any_more_loses_its_file_and_others_stay(lake: Lake) -> None:
+    untouched = lake.path("marts/routes/day=2020-01-03/routes.parquet").read_bytes()
+    write_days(lake, ROUTES, TWO_DAYS.slice(0, 0).to_reader(), ["2020-01-01"])
+    assert lake.days(ROUTES.path) == ["2020-01-03"]
+    assert lake.path("marts/routes/day=2020-01-03/routes.parquet").read_bytes() == untouched
+
+
+def test_a_writer_that_fails_half_way_publishes_nothing(lake: Lake) -> None:
+    before = lake.path("marts/routes/day=2020-01-01/routes.parquet").read_bytes()
+
+    def broken():  # type: ignore[no-untyped-def]
+        yield routes([("2020-01-01", "X", "Y", 9)]).to_batches()[0]
+        raise RuntimeError("the engine died")
+
+    with pytest.raises(RuntimeError):
+        write_days(lake, ROUTES, pa.RecordBatchReader.from_batches(TWO_DAYS.schema, broken()), DAYS)
+    assert lake.path("marts/routes/day=2020-01-01/routes.parquet").read_bytes() == before
+    assert not lake.path("_staging").exists()
+
+
+codes = st.text("ABCD", min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(st.sampled_from(DAYS), codes, codes, st.integers(0, 2**40)), max_size=30))
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str, int]]) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    table = routes(sorted(rows, key=lambda row: row[0]))
+    counts, _ = write_days(lake, ROUTES, table.to_reader(max_chunksize=4), DAYS)
+    assert sum(counts.values()) == len(rows)
+    if rows:
+        loaded = convert(lake_io._dataset(lake, ROUTES, None), pa.Table)
+        assert loaded.select(table.column_names).to_pylist() == table.to_pylist()
