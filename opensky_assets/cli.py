@@ -49,6 +49,8 @@ def materialize(arguments: argparse.Namespace) -> int:
     from opensky_assets.sources.keys import Period
 
     began = time.monotonic()
+    if arguments.refresh:
+        os.environ["OPENSKY_REFRESH"] = "true"  # for the runs as well, which read the settings themselves
     settings = load_settings()
     first, last = parse_days(arguments.first, arguments.last, _today())
     code = run(Path.cwd(), settings, first, last)
@@ -57,6 +59,47 @@ def materialize(arguments: argparse.Namespace) -> int:
         say(line)
     say(f"time       {time.monotonic() - began:.0f} s")
     return code
+
+
+def prune(arguments: argparse.Namespace) -> int:
+    from opensky_assets.ingest.plan import RAW_TABLES
+    from opensky_assets.jobs.materialize import remake
+    from opensky_assets.jobs.report import prune_lines, say
+    from opensky_assets.lake.prune import find, remove
+    from opensky_assets.schemas import AIRCRAFT_DATABASE
+
+    settings = load_settings()
+    lake = _lake(settings)
+    vanished, gone = [], []
+    if arguments.vanished:
+        store = open_source(settings)
+        lake.claim(store.uri, source_kind(store))
+        keys = {item.key for item in store.list()}
+        if not keys:
+            raise SourceError(f"{store.uri} lists no object at all, so nothing is taken for gone; check OPENSKY_SOURCE")
+        vanished = [m for table in RAW_TABLES for key, m in lake.manifests(table).items() if key not in keys]
+        gone = [held for table in RAW_TABLES for key, held in lake.held(table).items() if key not in keys]
+    found = find(lake, [*RAW_TABLES, AIRCRAFT_DATABASE.name], vanished, gone)
+    if found.items and not arguments.dry_run:
+        remove(lake, found)
+    for line in prune_lines(found, arguments.dry_run):
+        say(line)
+    return 0 if arguments.dry_run else remake(Path.cwd(), found.days)
+
+
+def replay_quarantine(arguments: argparse.Namespace) -> int:
+    from opensky_assets.ingest.plan import RAW_TABLES
+    from opensky_assets.ingest.replay import replay
+    from opensky_assets.jobs.materialize import remake
+    from opensky_assets.jobs.report import replay_lines, say
+
+    settings = load_settings()
+    tables = [arguments.table] if arguments.table else list(RAW_TABLES)
+    reasons = arguments.reason or ()
+    done = replay(open_source(settings), _lake(settings), settings, _today(), say, tables, reasons)
+    for line in replay_lines(done):
+        say(line)
+    return remake(Path.cwd(), done.changed_days)
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -136,6 +179,36 @@ def warehouse(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def sql(arguments: argparse.Namespace) -> int:
+    from opensky_assets.jobs.report import error
+    from opensky_assets.jobs.sql import SqlError, run_sql
+
+    query = sys.stdin.read() if arguments.query == "-" else arguments.query
+    try:
+        run_sql(query, str(Path(load_settings().lake).resolve()), arguments.format, arguments.out)
+    except SqlError as failure:
+        error(f"opensky-assets sql: {failure}")
+        return 1
+    return 0
+
+
+def tables(arguments: argparse.Namespace) -> int:
+    from opensky_assets.jobs.report import error, say
+    from opensky_assets.jobs.tables import UnknownTable, column_lines, markdown, table_lines
+
+    if arguments.markdown:
+        sys.stdout.buffer.write(markdown().encode())
+        return 0
+    lake = _lake(load_settings())
+    try:
+        for line in column_lines(lake, arguments.name) if arguments.name else table_lines(lake):
+            say(line)
+    except UnknownTable as failure:
+        error(f"opensky-assets tables: {failure}")
+        return 1
+    return 0
+
+
 def probe(arguments: argparse.Namespace) -> int:
     from opensky_assets.jobs.probe import probe as run
 
@@ -160,12 +233,35 @@ def _parser() -> argparse.ArgumentParser:
         required = name == "materialize"
         made.add_argument("--from", dest="first", required=required, metavar="DAY", help="first day, as 2022-06-25")
         made.add_argument("--to", dest="last", required=required, metavar="DAY", help="last day, included")
+        if required:
+            made.add_argument(
+                "--refresh", action="store_true", help="also read again what an older contract or version wrote"
+            )
     for name, run, text in (
         ("dev", dev, "the Dagster UI on 127.0.0.1:3000; further arguments go to `dagster dev`"),
         ("simulate", simulate, "write a simulated bucket; `simulate --help` tells its arguments"),
     ):
         command(name, run, text)
     command("warehouse", warehouse, "rebuild the DuckDB file of views over the lake")
+    made = command("prune", prune, "remove what dead runs left and, on request, the rows of objects that are gone")
+    made.add_argument("--vanished", action="store_true", help="also the rows of objects that the source has no more")
+    made.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
+    made = command(
+        "replay-quarantine",
+        replay_quarantine,
+        "read objects with quarantined records again, after a fix or a new limit",
+    )
+    made.add_argument("--table", choices=["flights", "state_vectors"], help="of this raw table only")
+    made.add_argument("--reason", action="append", help="with this reason only; can be given several times")
+    made = command("sql", sql, "answer a query over the lake's tables; locks nothing, so it can run at any time")
+    made.add_argument("query", help='as "FROM routes LIMIT 5"; - reads it from standard input')
+    made.add_argument(
+        "--format", choices=["table", "csv", "json", "parquet"], help="by default a table, or as --out ends"
+    )
+    made.add_argument("--out", type=Path, metavar="FILE", help="write the answer there")
+    made = command("tables", tables, "the tables, what the lake has of them, their columns with units")
+    made.add_argument("name", nargs="?", help="the columns of this table")
+    made.add_argument("--markdown", action="store_true", help="all tables as the page docs/tables.md")
     made = command("probe", probe, "list OpenSky's public bucket and ingest one hour of it into a scratch lake")
     made.add_argument("--endpoint", default="https://s3.opensky-network.org")
     made.add_argument("--bucket", default="data-samples")

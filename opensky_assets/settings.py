@@ -37,6 +37,8 @@ class Settings(BaseSettings):
 
     engine: Literal["local"] = "local"
     workers: int | None = Field(default=None, ge=1)
+    refresh: bool = False
+    """Also read again what another contract or code version wrote."""
     quarantine_limit: float = Field(default=0.05, ge=0, le=1)
     env: Literal["local", "production"] = "local"
 

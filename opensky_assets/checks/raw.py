@@ -1,9 +1,21 @@
-"""Checks of raw tables: the law of counting, nothing held back, plausible values."""
+"""Checks of raw tables: the law of counting, nothing held back, plausible values, and what the days look like."""
+
+from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
 
+from opensky_assets.ingest.quality import (
+    TableDays,
+    connection,
+    missing_hours,
+    quarantined_shares,
+    read_days,
+    repeats,
+    stale_shares,
+    usual_rows,
+)
 from opensky_assets.lake import Lake
 from opensky_assets.lake.manifest import Manifest
 from opensky_assets.partitions import run_days, told_days
@@ -127,5 +139,100 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"files": len(paths), **{f"outside/{name}": count for name, count in counts.items()}},
         )
+
+    return check
+
+
+MOST_QUARANTINED = 0.01
+MOST_STALE = 0.5
+"""Recorded hours have up to 0.22."""
+
+USUAL_ROWS = (0.5, 2.0)
+"""Bounds of a day's rows over the median of the days before: weekends and holidays stay within."""
+
+Finding = tuple[int, Mapping[str, str]]
+"""How many days were looked at, and what is odd, by day."""
+
+
+def odd_quarantine_shares(table: TableDays) -> Finding:
+    shares = quarantined_shares(table)
+    return len(shares), {day: f"{share:.2%}" for day, share in shares.items() if share > MOST_QUARANTINED}
+
+
+def odd_hours(table: TableDays) -> Finding:
+    missing = missing_hours(table)
+    return len(missing), {
+        day: "without " + ", ".join(f"{h:02d}" for h in hours) for day, hours in missing.items() if hours
+    }
+
+
+def odd_row_counts(table: TableDays) -> Finding:
+    usual = usual_rows(table)
+    low, high = USUAL_ROWS
+    odd = {
+        day: (table.rows[day], median) for day, median in usual.items() if not low <= table.rows[day] / median <= high
+    }
+    return len(usual), {day: f"{rows:,} rows, usual are {median:,.0f}" for day, (rows, median) in odd.items()}
+
+
+def odd_repeats(table: TableDays) -> Finding:
+    assert table.contract.day_column is not None
+    with connection() as duck:
+        found = repeats(duck, table.files, "icao24", table.contract.day_column)
+    return len(table.files), {day: f"{rows:,} rows" for day, rows in found.items()}
+
+
+def odd_poll_repeats(table: TableDays) -> Finding:
+    with connection() as duck:
+        found = repeats(duck, table.poll_files, "icao24", "lastcontact")
+    return len(table.poll_files), {day: f"{rows:,} rows" for day, rows in found.items()}
+
+
+def odd_stale_shares(table: TableDays) -> Finding:
+    with connection() as duck:
+        shares = stale_shares(duck, table.files)
+    return len(shares), {day: f"{share:.1%}" for day, share in shares.items() if share > MOST_STALE}
+
+
+DAY_CHECKS: dict[str, tuple[Callable[[TableDays], Finding], str]] = {
+    "quarantine_share": (odd_quarantine_shares, f"At most {MOST_QUARANTINED:.0%} of a day's records are in quarantine"),
+    "usual_row_count": (
+        odd_row_counts,
+        f"A day has {USUAL_ROWS[0]:g} to {USUAL_ROWS[1]:g} times the median rows of the last 14 days of the lake",
+    ),
+    "unique_key": (odd_repeats, "No two rows of a day have the same icao24 and time (of flights: lastseen)"),
+}
+STATE_CHECKS: dict[str, tuple[Callable[[TableDays], Finding], str]] = {
+    "hours_present": (odd_hours, "A day that has an hourly file has all 24"),
+    "polls_differ": (
+        odd_poll_repeats,
+        "Polls hold a state once: no two rows of a day have the same icao24 and lastcontact. Repeats stay in the table",
+    ),
+    "fresh_contacts": (odd_stale_shares, f"Of at most {MOST_STALE:.0%} of a day's states the contact is over 15 s old"),
+}
+"""Checks a day by name: what they measure, and what they say."""
+
+
+def day_checks(
+    asset: str, contract: Contract, checks: Mapping[str, tuple[Callable[[TableDays], Finding], str]]
+) -> dg.AssetChecksDefinition:
+    """Checks a day, in one step that reads the manifests once. They warn: the rows are in the table as they came."""
+
+    @dg.multi_asset_check(
+        name=f"{asset}_days",
+        specs=[dg.AssetCheckSpec(name, asset=asset, description=text) for name, (_, text) in checks.items()],
+        can_subset=True,
+    )
+    def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> Iterator[dg.AssetCheckResult]:
+        table = read_days(opensky.open_lake(), contract, run_days(context.run))
+        for key in sorted(context.selected_asset_check_keys):
+            looked_at, odd = checks[key.name][0](table)
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=key.name,
+                passed=not odd,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"days": looked_at, "odd_days": len(odd), **dict(list(odd.items())[:MOST_TOLD])},
+            )
 
     return check

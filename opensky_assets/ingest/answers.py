@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 import polars as pl
@@ -32,23 +32,28 @@ from opensky_assets.ingest.parse import (
 from opensky_assets.schemas import Contract, Reason
 from opensky_assets.schemas.api import API_FIELDS, STATE_LENGTHS
 from opensky_assets.schemas.contract import Column
-from opensky_assets.sources.keys import read_key
+from opensky_assets.sources.keys import is_answer_key, read_key
 
 MAX_ANSWER_BYTES = 32 << 20
 """A worldwide answer has some 2 MB. A whole answer is held in memory; lines are not."""
 
 _OBJECT, _ARRAY = b"{", b"["
-_WHOLE_ANSWER = re.compile(rb'\s*(?:\{\s*(?:"time"\s*:\s*\d+\s*,\s*)?"states"\s*:|\[\s*[\[\{])')
+_WHOLE_ANSWER = re.compile(rb'\s*(?:\{\s*(?:"time"\s*:\s*\d+\s*,\s*)?"states"\s*:|\[\s*[\[\{\]])')
 _BEGIN, _END, _BACKSLASH = ord("{"), ord("}"), ord("\\")
 _BOM = b"\xef\xbb\xbf"
+
+_KNOWN = {"time", *(api for fields in API_FIELDS.values() for api, column in fields.items() if column)}
 
 _PLAIN = np.zeros(256, dtype=bool)
 _PLAIN[32:127] = True
 _PLAIN[[10, _BACKSLASH]] = True, False
 
 
-def is_answer(head: bytes) -> bool:
-    """Whether an object that begins so is JSON: no CSV header begins with a brace or a bracket."""
+def is_answer(head: bytes, key: str) -> bool:
+    """Whether an object that begins so is JSON: no CSV header begins with a brace or a bracket. Nothing at all is an
+    answer without records, where it is named so."""
+    if not head:
+        return is_answer_key(key)
     return head.removeprefix(_BOM).lstrip()[:1] in (_OBJECT, _ARRAY)
 
 
@@ -56,7 +61,7 @@ def open_answer(stream: BinaryIO, head: bytes, key: str, contract: Contract) -> 
     """The lines of an answer that begins with `head`, and their layout. Raises `DamagedContainer` for a whole answer
     that is no JSON: its records cannot be told apart."""
     facts = read_key(key)
-    time = facts.epoch if facts else None
+    time: float | None = facts.epoch if facts else None
     start = head.removeprefix(_BOM)
     if start != head:
         stream.read(len(_BOM))
@@ -88,8 +93,7 @@ def _unfold(stream: BinaryIO) -> tuple[BinaryIO, float | None]:
     if not isinstance(records, list | None):
         raise DamagedContainer("the answer's `states` is no array")
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records or ())
-    own = isinstance(time, int | float) and not isinstance(time, bool)
-    return io.BytesIO(lines.encode("utf-8", errors="surrogatepass")), float(time) if own else None
+    return io.BytesIO(lines.encode("utf-8", errors="surrogatepass")), float(time) if _is_number(time) else None
 
 
 # --- lines that are read as a whole --------------------------------------------------------------------------------
@@ -174,7 +178,7 @@ def _examine(
         for api, column in names.items():
             value = record.get(api)
             fits = value is None or _fits(value, column)
-            values[column.name].append(value if fits else None)
+            values[column.name].append((float(value) if _is_number(value) else value) if fits else None)
             wrong[column.name].append(not fits)
     if not at_good:
         return None, rejects_frame(bad)
@@ -188,13 +192,15 @@ def _examine(
 
 
 class _Doubled(ValueError):
-    """An object names a field twice."""
+    """An object names a field twice, and not one that is ignored."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
-        raise _Doubled
+        names = [name for name, _ in pairs if name in _KNOWN]
+        if len(names) > len(set(names)):
+            raise _Doubled
     return record
 
 
@@ -232,6 +238,11 @@ def _fits(value: Any, column: Column) -> bool:
         return isinstance(value, str)
     if pa.types.is_boolean(column.type):
         return isinstance(value, bool)
+    return _is_number(value)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """Whether JSON's value is a number that a float can hold; `true` is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return abs(value) < 1 << 1023
     return isinstance(value, float)

@@ -11,6 +11,8 @@ from typing import BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
+from opensky_assets.sources.store import ObjectGone, SourceError
+
 GZIP_MAGIC = b"\x1f\x8b"
 TAR_MAGIC = b"ustar"
 TAR_MAGIC_AT = 257
@@ -33,25 +35,39 @@ UNPACKING_ERRORS: tuple[type[Exception], ...] = (
 
 
 class CountingReader(io.RawIOBase):
-    """Counts the bytes that pass, so that a cut transfer can be told from a damaged object."""
+    """The bytes of the object `key` as the source gives them, counted, so that a cut transfer can be told from a
+    damaged object. Where the transport fails while they are read, whatever it raises, that is `ObjectGone`."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, key: str) -> None:
         self._stream = stream
+        self._key = key
         self.count = 0
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._stream.read(size)
+        except SourceError:
+            raise
+        except Exception as error:
+            raise ObjectGone(f"{self._key}: broke off after {self.count} bytes ({error}); run again") from error
+        self.count += len(data)
+        return data
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self.count += len(data)
-        return len(data)
+        """Fill the buffer, however few bytes the source gives at a time: a look at the first ones must see them."""
+        filled = 0
+        while filled < len(buffer) and (data := self._read(len(buffer) - filled)):
+            buffer[filled : filled + len(data)] = data
+            filled += len(data)
+        return filled
 
     def drain(self) -> int:
         """Read to the end; return how many bytes the object had in all."""
-        while chunk := self._stream.read(1 << 20):
-            self.count += len(chunk)
+        while self._read(1 << 20):
+            pass
         return self.count
 
 
@@ -73,18 +89,24 @@ def plain(stream: BinaryIO, key: str) -> Iterator[BinaryIO]:
     """The plain bytes inside `stream`: of the table member of a tar, unpacked where they are gzipped.
 
     Told by the bytes, since members named `.csv` may be gzipped and the other way round. Raises `DamagedContainer`
-    here for a tar without a table, or a `key` that promises a tar; while the result is read, any of `UNPACKING_ERRORS`.
+    for a tar without a table or with two, or a `key` that promises a tar; while the result is read, any of
+    `UNPACKING_ERRORS`.
     """
     outer = _peekable(stream)
     head = _peek(outer, PEEK_BYTES)
     if head[TAR_MAGIC_AT : TAR_MAGIC_AT + len(TAR_MAGIC)] == TAR_MAGIC:
         with tarfile.open(fileobj=outer, mode="r|") as tar:
+            table: str | None = None
             for member in tar:
-                if member.isfile() and _is_table(member.name) and (inner := tar.extractfile(member)):
-                    with _unzipped(_peekable(cast(BinaryIO, inner))) as result:
-                        yield result
-                    return
-        raise DamagedContainer("the tar holds no .csv or .csv.gz member")
+                if not member.isfile() or not _is_table(member.name):
+                    continue
+                if table is not None:
+                    raise DamagedContainer(f"the tar holds two tables, {table} and {member.name}")
+                table = member.name
+                with _unzipped(_peekable(cast(BinaryIO, tar.extractfile(member)))) as result:
+                    yield result
+        if table is None:
+            raise DamagedContainer("the tar holds no .csv or .csv.gz member")
     elif head and key.endswith(".tar"):
         raise DamagedContainer("it is named .tar and is none")
     else:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import polars as pl
 
+from opensky_assets.ingest.answers import ANSWERS, is_answer, open_answer
 from opensky_assets.ingest.blocks import Block, read_blocks
-from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
+from opensky_assets.ingest.container import PEEK_BYTES, UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
-from opensky_assets.ingest.parse import DAY, Parsed, parse_block, rejects_frame
+from opensky_assets.ingest.parse import CSV, DAY, Parsed, parse_block, rejects_frame
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.parquet import DayFiles
@@ -45,29 +47,37 @@ class _Refused(Exception):
         self.reason = reason
 
 
+def require_whole(stream: CountingReader, item: SourceObject) -> None:
+    """Raise `ObjectGone` unless all bytes of the object arrived: nothing is judged by a part of it."""
+    if stream.drain() != item.size:
+        raise ObjectGone(f"{item.key}: {stream.count} of {item.size} bytes arrived; run again")
+
+
 def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Manifest | Held:
     """Ingest one object and publish it, or hold it back. Raises `ObjectGone` where another try may help."""
     item = task.source
     with store.open(item) as raw:
-        counting = CountingReader(raw)
+        counting = CountingReader(raw, item.key)
         ingest = _Ingest(task, store.uri, run)
         try:
             try:
                 ingest.read(counting)
             except UNPACKING_ERRORS as error:
-                if counting.drain() != item.size:
-                    raise ObjectGone(f"{item.key}: {counting.count} of {item.size} bytes arrived; run again") from None
                 raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
             except WrongHeader as error:
                 raise _Refused(Reason.WRONG_HEADER, str(error)) from None
-            store.verify(item)
+            require_whole(counting, item)
             manifest, staged = ingest.finish()
         except _Refused as refused:
-            store.verify(item)
+            require_whole(counting, item)
             held, path = _held(task, refused, ingest.written, run)
-            lake.hold(held, path, run)
+            with lake.committing():
+                store.verify(item)
+                lake.hold(held, path, run)
             return held
-    lake.commit(manifest, staged, run)
+    with lake.committing():  # whoever commits last has seen the object as it is
+        store.verify(item)
+        lake.commit(manifest, staged, run)
     return manifest
 
 
@@ -104,10 +114,17 @@ class _Ingest:
         )
 
     def read(self, stream: CountingReader) -> None:
-        with plain(stream, self.task.source.key) as lines:  # type: ignore[arg-type]
-            for block in _with_header(lines, self):
+        key = self.task.source.key
+        with plain(stream, key) as lines:  # type: ignore[arg-type]
+            head = cast(BufferedReader, lines).peek(PEEK_BYTES)
+            if is_answer(head, key):
+                lines, self.layout = open_answer(lines, head, key, self.task.contract)
+                blocks, form = read_blocks(lines), ANSWERS
+            else:
+                blocks, form = _with_header(lines, self), CSV
+            for block in blocks:
                 assert self.layout is not None
-                self._take(parse_block(block, self.layout, self.task.period))
+                self._take(parse_block(block, self.layout, self.task.period, form))
         if self.layout is None:
             raise _Refused(Reason.EMPTY_OBJECT, "is empty: not even a header")
         stream.drain()

@@ -25,6 +25,8 @@ class Layout:
     fields: tuple[str, ...]
     extra: tuple[str, ...]
     missing: tuple[str, ...]
+    time: float | None = None
+    """Unix seconds of all records that tell no time of their own, as those of a poll."""
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -62,7 +64,10 @@ def read_layout(line: bytes, contract: Contract) -> Layout:
         text = line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise WrongHeader("the header is not UTF-8 text") from None
-    fields = tuple(name.strip().lower() for name in next(csv.reader([text]), []))
+    try:
+        fields = tuple(name.strip().lower() for name in next(csv.reader([text]), []))
+    except csv.Error as error:
+        raise WrongHeader(f"the header is no line of CSV ({error}); it reads {text[:200]!r}") from None
     missing = [name for name in contract.required if name not in fields]
     doubled = sorted({name for name in fields if name in contract.by_name and fields.count(name) > 1})
     if missing or doubled:

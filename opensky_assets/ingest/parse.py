@@ -8,7 +8,7 @@ one, the others as text, converted value by value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +30,20 @@ PLAIN = bytes(byte for byte in range(256) if byte == LF or (32 <= byte < 127 and
 _IS_ODD = np.ones(256, dtype=bool)
 _IS_ODD[list(PLAIN)] = False
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIELD = r'(?:"((?:[^"]|"")*)"|([^",]*))'
 _QUOTED_LINE = re.compile(rf"{_FIELD}(?:,{_FIELD})*")
 _NEXT_FIELD = re.compile(rf"(?:^|,){_FIELD}")
 
 MAX_RAW_LINE = 64 << 10
-_EPOCH_LIMIT_S = 253_402_300_800
-"""Year 10000: beyond it an epoch is no time."""
+_YEAR_1_S, _YEAR_10000_S = -62_135_596_800, 253_402_300_800
+"""Outside of these years an instant is no time: few readers could show it."""
+
+_TIME = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[ T]([0-9]{2})(?::([0-9]{2})(?::([0-5][0-9])(\.[0-9]+)?)?)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
+)
+"""Spellings of a time: all that Arrow's strict parser takes, and beyond it a date alone, and no offset (UTC)."""
 
 REJECTS = pl.Schema(
     {"day": pl.String, "line_number": pl.Int64, "column": pl.String, "reason": pl.String, "raw_line": pl.String}
@@ -55,7 +61,7 @@ class Parsed:
     rejects: pl.DataFrame
 
 
-class _Lines:
+class Lines:
     """The physical lines of a block, found without touching one by one."""
 
     def __init__(self, block: Block) -> None:
@@ -100,15 +106,31 @@ def rejects_frame(rows: Iterable[tuple[str, int, str | None, Reason, str]]) -> p
     return pl.DataFrame([(d, n, c, str(r), raw) for d, n, c, r, raw in rows], schema=REJECTS, orient="row")
 
 
-def parse_block(block: Block, layout: Layout, period: Period) -> Parsed:
-    """Parse one block. `period` bounds the days of the object; with one day only, that day is every record's."""
+class NeedsALook(Exception):
+    """Lines that looked clean and are not."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the lines of one format are read. `clean` says which need no second look; `convert` reads those, as a whole
+    (or raises `NeedsALook`); `examine` takes the others one by one."""
+
+    clean: Callable[[Lines, Layout], np.ndarray]
+    convert: Callable[[bytes, Layout], pl.DataFrame]
+    examine: Callable[[Lines, np.ndarray, Layout, str], tuple[pl.DataFrame | None, pl.DataFrame]]
+
+
+def parse_block(block: Block, layout: Layout, period: Period, form: Format | None = None) -> Parsed:
+    """Parse one block, of CSV unless told another format. `period` bounds the days of the object; with one day only,
+    that day is every record's."""
+    form = form or CSV
     only_day = period.first.isoformat() if period.first == period.last else NO_DAY
     if block.too_long:
         reject = (only_day, block.first_line, None, Reason.LINE_TOO_LONG, raw_text(block.data))
         return Parsed(1, _empty(layout), rejects_frame([reject]))
 
-    lines = _Lines(block)
-    clean = lines.clean(len(layout.fields))
+    lines = Lines(block)
+    clean = form.clean(lines, layout)
     all_clean = bool(clean.all())
     numbers = np.flatnonzero(clean)
     records = int(np.count_nonzero(lines.lengths))
@@ -116,9 +138,12 @@ def parse_block(block: Block, layout: Layout, period: Period) -> Parsed:
     frames, rejects = [], []
     if len(numbers):
         data = lines.data if all_clean else lines.only(clean)
-        frames.append(_convert(data, layout).with_columns(pl.Series("__at", numbers)))
+        try:
+            frames.append(form.convert(data, layout).with_columns(pl.Series("__at", numbers)))
+        except NeedsALook:
+            clean[:] = all_clean = False
     if not all_clean:
-        repaired, refused = _examine(lines, np.flatnonzero(~clean & (lines.lengths > 0)), layout, only_day)
+        repaired, refused = form.examine(lines, np.flatnonzero(~clean & (lines.lengths > 0)), layout, only_day)
         rejects.append(refused)
         if repaired is not None:
             frames.append(repaired)
@@ -138,7 +163,7 @@ def parse_block(block: Block, layout: Layout, period: Period) -> Parsed:
 
 
 def _examine(
-    lines: _Lines, suspects: np.ndarray, layout: Layout, only_day: str
+    lines: Lines, suspects: np.ndarray, layout: Layout, only_day: str
 ) -> tuple[pl.DataFrame | None, pl.DataFrame]:
     """Take suspicious lines apart one by one: rows that are good after all (quotes, other scripts), and rejects."""
     good: list[list[str | None]] = []
@@ -164,7 +189,7 @@ def _split(raw: bytes, fields: int) -> list[str] | Reason:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return Reason.CONTROL_CHARACTER if re.search(rb"[\x00-\x1f\x7f]", raw) else Reason.ENCODING
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         return Reason.CONTROL_CHARACTER
     if '"' not in text:
         parts = text.split(",")
@@ -206,16 +231,17 @@ def _from_text(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     converted = []
     for column in layout.columns:
         text = frame[column.name]
-        if _is_text(column):
+        if is_text(column):
             converted.append(text)
             continue
         trimmed = text.str.strip_chars()
         value = _lenient(trimmed, column)
-        converted += [value, (text.is_not_null() & value.is_null()).alias(f"__bad_{column.name}")]
+        bad = text.is_not_null() & (trimmed != "") & value.is_null()
+        converted += [value, bad.alias(f"__bad_{column.name}")]
     return pl.DataFrame(converted)
 
 
-def _is_text(column: Column) -> bool:
+def is_text(column: Column) -> bool:
     return pa.types.is_string(column.type)
 
 
@@ -229,14 +255,18 @@ def _lenient(texts: pl.Series, column: Column) -> pl.Series:
 
 
 def _lenient_times(texts: pl.Series) -> pl.Series:
-    """Times in any of the spellings met: `T` or a blank between, fraction or none, offset or none (UTC), a date
-    alone, unix seconds."""
+    """Times in any of the spellings of `_TIME`, and unix seconds."""
     name = texts.name
-    text = pl.col(name).str.replace("T", " ")
-    text = pl.when(text.str.contains(r"^\d{4}-\d\d-\d\d$")).then(text + " 00:00:00").otherwise(text)
-    text = pl.when(text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$")).then(text).otherwise(text + "+00:00")
+    part = pl.col(name).str.extract_groups(_TIME).struct
+    text = pl.format(
+        "{} {}:{}:{}{}{}",
+        part["1"],
+        *(part[f"{at}"].fill_null("00") for at in (2, 3, 4)),
+        part["5"].fill_null(""),
+        part["6"].fill_null("Z"),
+    )
     iso = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
-    seconds = pl.when(pl.col(name).str.contains(r"^\d{9,10}(?:\.\d+)?$")).then(pl.col(name))
+    seconds = pl.when(pl.col(name).str.contains(r"^[0-9]{9,10}(?:\.[0-9]+)?$")).then(pl.col(name))
     return texts.to_frame().select(pl.coalesce(iso, _epoch(seconds.cast(pl.Float64))).alias(name))[name]
 
 
@@ -244,11 +274,14 @@ def _epoch(seconds: pl.Expr) -> pl.Expr:
     return (seconds * 1_000_000).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
 
 
+CSV = Format(lambda lines, layout: lines.clean(len(layout.fields)), _convert, _examine)
+
+
 # --- the contract ------------------------------------------------------------------------------------------------
 
 
 def _apply_contract(
-    frame: pl.DataFrame, layout: Layout, period: Period, lines: _Lines, only_day: str
+    frame: pl.DataFrame, layout: Layout, period: Period, lines: Lines, only_day: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split typed rows by the contract. The first fault in the order below is the one that is named."""
     contract = layout.contract
@@ -260,10 +293,13 @@ def _apply_contract(
         if frame.schema[column.name] == pl.Float64:
             value = pl.col(column.name)
             tests.append(value.is_not_null() & value.is_finite().not_())
-            if column.epoch:
-                tests.append(value.abs() >= _EPOCH_LIMIT_S)
+            if pa.types.is_timestamp(column.type):
+                tests.append((value < _YEAR_1_S) | (value >= _YEAR_10000_S))
             elif pa.types.is_integer(column.type):
-                tests.append((value != value.round()) | (value.abs() > 127))
+                tests.append((value != value.round()) | (value < -128) | (value > 127))
+        elif pa.types.is_timestamp(column.type):
+            micros = pl.col(column.name).to_physical()
+            tests.append((micros < _YEAR_1_S * 1_000_000) | (micros >= _YEAR_10000_S * 1_000_000))
         return pl.any_horizontal(tests) if tests else None
 
     faults: list[tuple[pl.Expr, str | None, Reason]] = []
@@ -293,7 +329,7 @@ def _apply_contract(
     faulty = tested.select(pl.any_horizontal(pl.all()).alias("faulty"))["faulty"]
     rows = usable.select(
         *(
-            pl.col(c.name) if c.name in layout.fields else pl.lit(None, _polars_type(c)).alias(c.name)
+            pl.col(c.name) if c.name in layout.fields else pl.lit(None, polars_type(c)).alias(c.name)
             for c in contract.columns
         ),
         day.alias(DAY),
@@ -338,11 +374,11 @@ def _as_contract(column: Column, frame: pl.DataFrame, failed: pl.Expr | None) ->
     if frame.schema[column.name] == pl.Float64 and not pa.types.is_floating(column.type):
         if failed is not None:
             value = pl.when(failed.fill_null(False).not_()).then(value)
-        value = _epoch(value) if column.epoch else value.cast(_polars_type(column), strict=False)
+        value = _epoch(value) if pa.types.is_timestamp(column.type) else value.cast(polars_type(column), strict=False)
     return value.alias(column.name)
 
 
-def _polars_type(column: Column) -> pl.DataType:
+def polars_type(column: Column) -> pl.DataType:
     if pa.types.is_timestamp(column.type):
         return pl.Datetime("us", "UTC")
     if pa.types.is_string(column.type):
@@ -353,4 +389,4 @@ def _polars_type(column: Column) -> pl.DataType:
 
 
 def _empty(layout: Layout) -> pl.DataFrame:
-    return pl.DataFrame(schema={c.name: _polars_type(c) for c in layout.contract.columns} | {DAY: pl.Date()})
+    return pl.DataFrame(schema={c.name: polars_type(c) for c in layout.contract.columns} | {DAY: pl.Date()})

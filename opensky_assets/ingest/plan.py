@@ -8,21 +8,27 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from opensky_assets.ingest.aircraft_dialects import sniff_dialect
-from opensky_assets.ingest.container import UNPACKING_ERRORS, plain
+from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
+from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.layout import WrongHeader, read_layout
-from opensky_assets.lake import Lake, Manifest
+from opensky_assets.lake import Lake, LakeError, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Contract
 from opensky_assets.settings import FIRST_DAY, Settings
 from opensky_assets.sources.keys import OTHER_FORMAT, Period, is_metadata, may_hold_rows, read_key
-from opensky_assets.sources.store import SIMULATED_MARKER, ObjectStore, SourceObject
+from opensky_assets.sources.store import SIMULATED_MARKER, ObjectStore, SourceError, SourceObject
 
 RAW_TABLES: dict[str, Contract] = {contract.name: contract for contract in (FLIGHTS, STATE_VECTORS)}
 _HEAD_BYTES = 64 << 10
+
+LAKE_BYTES_PER_SOURCE_BYTE = 1.2
+"""Measured on both raw tables: Parquet is about as large as the gzipped text, and core tables add to it."""
 
 
 class Status(StrEnum):
     NEW = "new"
     CHANGED = "changed"
+    OUTDATED = "outdated"
+    """The object is as it was, but another contract or code wrote its rows; read again on request only."""
     UNCHANGED = "unchanged"
 
 
@@ -37,6 +43,10 @@ class Planned:
     period: Period
     days: tuple[str, ...] | None
 
+    def is_due(self, refresh: bool = False) -> bool:
+        """Whether it is to be read; with `refresh`, also where only the contract or the code is newer."""
+        return self.status is not Status.UNCHANGED and (refresh or self.status is not Status.OUTDATED)
+
     def touches(self, days: set[str]) -> bool:
         return self.days is None or not days.isdisjoint(self.days)
 
@@ -49,6 +59,14 @@ class Plan:
     vanished: tuple[Manifest, ...]
     unrecognised: tuple[str, ...]
     outside_calendar: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
+    """One message for each object whose header was to tell its table, and could not be read now."""
+    listed: frozenset[str] = frozenset()
+    """The keys of all objects of the source."""
+
+    def is_gone(self, key: str) -> bool:
+        """Whether no object of the key is to be ingested any more, whatever the filters say."""
+        return key not in self.listed or key in self.unrecognised or key in self.outside_calendar
 
     def of(self, table: str, days: Iterable[str] | None = None) -> list[Planned]:
         """The objects of a table, oldest first, of some days or all."""
@@ -61,6 +79,22 @@ class Plan:
         not tell their days count only once they were read."""
         known = {day for o in self.objects if o.table in RAW_TABLES for day in o.days or ()}
         return sorted(day for day in known if first.isoformat() <= day <= last.isoformat())
+
+
+def lake_bytes(objects: Iterable[Planned]) -> int:
+    """What the objects are expected to take in the lake."""
+    return round(sum(o.source.size * LAKE_BYTES_PER_SOURCE_BYTE for o in objects))
+
+
+def require_space(lake: Lake, objects: Iterable[Planned]) -> None:
+    """Raise `LakeError` where the objects are expected to take more than the lake's disk has free."""
+    needed, free = lake_bytes(objects), lake.free_bytes()
+    if needed > free:
+        raise LakeError(
+            f"reading what is due takes about {needed / 1e9:.2f} GB in the lake {lake.root}, whose disk has "
+            f"{free / 1e9:.2f} GB free: free some, set OPENSKY_LAKE to a larger disk, or take fewer days or a "
+            "OPENSKY_FILE_LIMIT at a time"
+        )
 
 
 def days_of(period: Period) -> Iterator[str]:
@@ -93,12 +127,17 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
     planned: list[Planned] = []
     unrecognised: list[str] = []
     outside: list[str] = []
+    unreadable: list[str] = []
     seen: set[str] = set()
     for item in store.list():
         seen.add(item.key)
         if item.key == SIMULATED_MARKER or OTHER_FORMAT.search(item.key):
             continue
-        found = _recognise(store, item, today, manifests)
+        try:
+            found = _recognise(store, item, today, manifests)
+        except SourceError as error:
+            unreadable.append(str(error))
+            continue
         if found is None:
             unrecognised.append(item.key)
         elif found[1].first > found[1].last:
@@ -106,7 +145,9 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
         elif found[0] not in RAW_TABLES or _wanted(found[1], settings):
             planned.append(_compare(item, *found, manifests[found[0]].get(item.key)))
     vanished = [m for table in tables for key, m in manifests[table].items() if key not in seen]
-    return Plan(tuple(planned), tuple(vanished), tuple(unrecognised), tuple(outside))
+    return Plan(
+        tuple(planned), tuple(vanished), tuple(unrecognised), tuple(outside), tuple(unreadable), frozenset(seen)
+    )
 
 
 def _wanted(period: Period, settings: Settings) -> bool:
@@ -121,7 +162,8 @@ def _recognise(
     """Table and period of an object: by its key, by what the lake remembers of it, by its header."""
     bounds = calendar(today)
     if facts := read_key(item.key):
-        return facts.table, Period(max(facts.period.first, bounds.first), min(facts.period.last, bounds.last))
+        named = facts.period or bounds
+        return facts.table, Period(max(named.first, bounds.first), min(named.last, bounds.last))
     for table, known in manifests.items():
         if item.key in known and known[item.key].source == item:
             return table, bounds
@@ -139,18 +181,25 @@ def _recognise(
 
 
 def _head(store: ObjectStore, item: SourceObject) -> bytes | None:
-    """The first plain bytes of an object; `None` where it does not unpack."""
+    """The first plain bytes of an object; `None` where it does not unpack. Raises `SourceError`."""
     try:
-        with store.open(item) as raw, plain(raw, item.key) as stream:
+        with store.open(item) as raw, plain(CountingReader(raw, item.key), item.key) as stream:  # type: ignore[arg-type]
             return stream.read(_HEAD_BYTES)
     except UNPACKING_ERRORS:
         return None
 
 
+def _is_outdated(manifest: Manifest) -> bool:
+    contract = RAW_TABLES.get(manifest.table)
+    versions = (manifest.contract_version, manifest.code_version)
+    return contract is not None and versions != (contract.version, CODE_VERSION)
+
+
 def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None) -> Planned:
-    if manifest is not None and manifest.source == item:
+    if manifest is not None and manifest.source == item and not _is_outdated(manifest):
         return Planned(item, table, Status.UNCHANGED, period, tuple(manifest.days))
-    named = read_key(item.key) is not None
-    status = Status.NEW if manifest is None else Status.CHANGED
+    facts = read_key(item.key)
+    named = facts is not None and facts.period is not None
+    status = Status.NEW if manifest is None else Status.CHANGED if manifest.source != item else Status.OUTDATED
     days = tuple(dict.fromkeys([*days_of(period), *(manifest.days if manifest else ())])) if named else None
     return Planned(item, table, status, period, days)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,14 +15,14 @@ import pyarrow.parquet as pq
 
 from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, merge_aircraft_tables, read_aircraft_table
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
-from opensky_assets.ingest.kernel import CODE_VERSION
+from opensky_assets.ingest.kernel import CODE_VERSION, require_whole
 from opensky_assets.ingest.plan import Status, make_plan
-from opensky_assets.ingest.runner import Report
+from opensky_assets.ingest.runner import Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, QUARANTINE, Contract, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError, SourceObject, source_kind
+from opensky_assets.sources.store import ObjectStore, SourceError, SourceObject, source_kind
 from opensky_assets.transforms.airports import airports_table
 
 PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
@@ -88,7 +89,12 @@ def _rebuild(
     def readable() -> Iterator[AircraftTable]:
         for source in sources:
             try:
-                table = _read(source, store, settings.quarantine_limit)
+                table = persistently(partial(_read, source, store, settings.quarantine_limit))
+            except SourceError as error:
+                messages.append(str(error))
+                held = Held(AIRCRAFT_DATABASE.name, source, Reason.UNREADABLE, str(error), (), None)
+                lake.hold(held, None, run)
+                continue
             except _Refused as refused:
                 messages.append(f"{source.key}: {refused}")
                 _hold(source, refused, lake, run)
@@ -127,16 +133,16 @@ class _Refused(Exception):
 
 def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTable:
     with store.open(source) as raw:
-        counting = CountingReader(raw)
+        counting = CountingReader(raw, source.key)
         try:
             with plain(counting, source.key) as stream:  # type: ignore[arg-type]
                 table = read_aircraft_table(stream, source.key)
-            counting.drain()
+            require_whole(counting, source)
         except UNPACKING_ERRORS as error:
-            if counting.drain() != source.size:
-                raise ObjectGone(f"{source.key}: {counting.count} of {source.size} bytes arrived; run again") from None
+            require_whole(counting, source)
             raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
         except NotAnAircraftTable as error:
+            require_whole(counting, source)
             raise _Refused(Reason.WRONG_HEADER, str(error)) from None
     store.verify(source)
     reasons = Counter(table.rejects["reason"].to_pylist())

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -24,6 +25,7 @@ ATTEMPTS = 3
 
 Outcome = Manifest | Held
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 
 def ingest_objects(
@@ -46,21 +48,26 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def persistently(call: Callable[[], T]) -> T:
+    """What `call` returns, tried again where it raises `ObjectGone`. Raises the last `SourceError`."""
+    for attempt in Retrying(
+        retry=retry_if_exception_type(ObjectGone),
+        wait=wait_random_exponential(multiplier=0.5, max=10),
+        stop=stop_after_attempt(ATTEMPTS),
+        reraise=True,
+    ):
+        with attempt:
+            return call()
+    raise AssertionError("a retry loop ends in a result or an exception")
+
+
 def _attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome:
     try:
-        for attempt in Retrying(
-            retry=retry_if_exception_type(ObjectGone),
-            wait=wait_random_exponential(multiplier=0.5, max=10),
-            stop=stop_after_attempt(ATTEMPTS),
-            reraise=True,
-        ):
-            with attempt:
-                return ingest_object(task, store, lake, run)
+        return persistently(lambda: ingest_object(task, store, lake, run))
     except SourceError as error:
         held = Held(task.contract.name, task.source, Reason.UNREADABLE, str(error), task.days or (), None)
         lake.hold(held, None, run)
         return held
-    raise AssertionError("a retry loop ends in a result or an exception")
 
 
 def _here(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging) -> Iterator[Outcome]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from opensky_assets.ingest.kernel import Task
-from opensky_assets.ingest.plan import Planned, Status, make_plan
+from opensky_assets.ingest.plan import Planned, make_plan, require_space
 from opensky_assets.ingest.runner import Outcome, Report, ingest_objects
 from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
@@ -29,7 +29,7 @@ class DayFacts:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """`days`: what the lake has now of the days asked for. `holes`: asked for, and no object has rows of them.
+    """`days`: what the lake has now of the days asked for. `holes`: asked for, and no object read has rows of them.
     `failed`: days that an object, named with its message, would have given."""
 
     table: str
@@ -72,15 +72,20 @@ def sync_days(
         for manifest in plan.vanished:
             if manifest.table == contract.name:
                 report(f"warning: {manifest.source.key} is gone from the source; its rows stay in the lake")
-        present = {o.source.key for o in plan.objects}
+        for message in plan.unreadable:
+            report(f"warning: {message}; it is left out of this run")
         for key, held in lake.held(contract.name).items():
-            if key not in present:
+            if plan.is_gone(key):
                 lake.release(held)
         concerned = plan.of(contract.name, days)
-        waiting = [o for o in concerned if o.status is not Status.UNCHANGED]
+        waiting = [o for o in concerned if o.is_due(settings.refresh)]
         chosen = waiting[: settings.file_limit]
         outcomes: list[Outcome] = []
+        if len(waiting) > len(chosen):
+            left = len(waiting) - len(chosen)
+            report(f"warning: OPENSKY_FILE_LIMIT leaves {left} objects of these days to later runs")
         if chosen:
+            require_space(lake, chosen)
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
             tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
             outcomes = ingest_objects(tasks, store, lake, run, settings.workers, report)
@@ -95,7 +100,8 @@ def _report(
     outcomes: Sequence[Outcome],
     unchanged: int,
 ) -> SyncReport:
-    facts = day_facts(lake, contract, days)
+    manifests = lake.manifests(contract.name)
+    facts = day_facts(manifests, days)
     for planned in cut:
         for day in planned.days or ():
             if day in facts:
@@ -107,7 +113,7 @@ def _report(
         for day in asked.intersection(trouble.days):
             failed.setdefault(day, []).append(trouble.message)
     version = hashlib.sha256()
-    for key, manifest in sorted(lake.manifests(contract.name).items()):
+    for key, manifest in sorted(manifests.items()):
         if any(day in facts for day in manifest.days):
             version.update(
                 f"{key} {manifest.source.etag} {manifest.contract_version} {manifest.code_version}\n".encode()
@@ -124,11 +130,11 @@ def _report(
     )
 
 
-def day_facts(lake: Lake, contract: Contract, days: Sequence[str]) -> dict[str, DayFacts]:
+def day_facts(manifests: Mapping[str, Manifest], days: Sequence[str]) -> dict[str, DayFacts]:
     """What the manifests say of `days`; days of which no object has a record are not in the answer."""
     wanted = set(days)
     facts: dict[str, DayFacts] = {}
-    for key, manifest in lake.manifests(contract.name).items():
+    for key, manifest in manifests.items():
         for day, counts in manifest.days.items():
             if day in wanted:
                 fact = facts.setdefault(day, DayFacts())

@@ -15,20 +15,13 @@ from opensky_assets.lake import Lake
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.partitions import NO_EVENTS, day_event
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS, Contract
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas import Contract
+from opensky_assets.schemas.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-CONTRACTS: dict[str, Contract] = {
-    "aircraft_database": AIRCRAFT_DATABASE,
-    "airports": AIRPORTS,
-    "raw_flights": FLIGHTS,
-    "raw_state_vectors": STATE_VECTORS,
-    "enriched_flights": ENRICHED_FLIGHTS,
-    **{contract.name: contract for contract in MARTS},
-}
+CONTRACTS: dict[str, Contract] = {table.name: table.contract for table in TABLES if table.group != "quarantine"}
 """The contract of each asset that is a table of the lake."""
 
 

@@ -12,6 +12,7 @@ from opensky_assets.ingest.sync import SyncReport
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import Contract
 from opensky_assets.schemas.contract import Column
+from opensky_assets.sources.keys import hours_of
 
 PREVIEW_ROWS = 5
 
@@ -71,6 +72,7 @@ def day_metadata(done: SyncReport, lake: Lake, contract: Contract) -> dict[str, 
     found: dict[str, dict[str, Any]] = {}
     for day in done.good_days:
         facts = done.days[day]
+        hours = hours_of(facts.objects)
         found[day] = {
             "dagster/partition_row_count": facts.counts.written,
             "dagster/uri": lake.path(f"{contract.path}/day={day}").as_uri(),
@@ -78,6 +80,7 @@ def day_metadata(done: SyncReport, lake: Lake, contract: Contract) -> dict[str, 
             "written": facts.counts.written,
             "quarantined": facts.counts.quarantined,
             "objects": facts.objects,
+            **({"hours_present": hours, "hours_missing": sorted({*range(24)} - {*hours})} if hours else {}),
             **({"quarantined_by_reason": facts.reasons} if facts.reasons else {}),
             **({"incomplete_without": facts.waiting} if facts.waiting else {}),
         }

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
-from opensky_assets.ingest.plan import Plan, Status, calendar, make_plan, stretches
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, make_plan, require_space, stretches
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import open_source
+from opensky_assets.sources.store import open_source, source_kind
 
 FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
 FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
@@ -62,7 +62,10 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
 
     lake = Lake(Path(settings.lake).resolve())
     store = open_source(settings)
+    lake.claim(store.uri, source_kind(store))
     plan = make_plan(store, lake, settings, today)
+    asked = plan.days(first, last)
+    require_space(lake, [o for table in RAW_TABLES for o in plan.of(table, asked) if o.is_due(settings.refresh)])
     failed: list[str] = []
     if _reference_is_due(plan, lake):
         failed += _dagster(["aircraft_database", "airports"], None, log_level)
@@ -79,6 +82,18 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
         say(f"no object of {store.uri} has rows of {first} to {last}: nothing to do")
     for stretch in failed:
         say(f"FAILED: {stretch}; the log above says why. Run the same command again: only what is missing is read")
+    return 1 if failed else 0
+
+
+def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO") -> int:
+    """Run what is made of the raw tables anew, for the days given by table; 0 where all went well."""
+    os.environ["DAGSTER_HOME"] = str(dagster_home(root))
+    failed: list[str] = []
+    for table, assets in ((FLIGHTS.name, FLIGHT_ASSETS), (STATE_VECTORS.name, STATE_ASSETS)):
+        for stretch in stretches(days.get(table, ())):
+            failed += _dagster([*assets, *DAILY_MARTS], stretch, log_level)
+    for stretch_failed in failed:
+        say(f"FAILED: {stretch_failed}; the log above says why")
     return 1 if failed else 0
 
 

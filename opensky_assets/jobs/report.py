@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, stretches
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes, stretches
+from opensky_assets.ingest.replay import Replay
 from opensky_assets.lake import Counts, Lake
 from opensky_assets.lake.manifest import NO_DAY
+from opensky_assets.lake.prune import Pruning
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings
 
 SECONDS_PER_MB = {"flights": 0.15, "state_vectors": 0.07}
 """Measured on two cores, per megabyte of the compressed object: reading, checking and writing."""
 
-LAKE_BYTES_PER_SOURCE_BYTE = 1.2
-"""Measured on both raw tables: Parquet is about as large as the gzipped text, and core tables add to it."""
+
+MOST_LISTED = 20
 
 
 def say(text: str = "") -> None:
@@ -29,25 +32,25 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
     yield f"source {uri} ({kind}), days {first} to {last}"
     days = plan.days(first, last)
     wanted = set(days)
-    seconds = size_to_read = 0.0
+    seconds = 0.0
+    due: list[Planned] = []
     for table in [*RAW_TABLES, AIRCRAFT_DATABASE.name]:
         found = plan.of(table, wanted if table in RAW_TABLES else None)
         counts = {status: [o for o in found if o.status is status] for status in Status}
-        waiting = counts[Status.NEW] + counts[Status.CHANGED]
+        waiting = [o for o in found if o.is_due()]
+        due += waiting
         to_read = sum(o.source.size for o in waiting) / 1e6
-        size_to_read += to_read
         seconds += to_read * SECONDS_PER_MB.get(table, 0.1)
         told = ", ".join(f"{len(objects)} {status}" for status, objects in counts.items())
         unknown = sum(o.days is None for o in found)
         yield f"  {table}: {len(found)} objects ({told}), {to_read:.1f} MB to read" + (
             f"; {unknown} whose name does not tell their days" if unknown else ""
         )
-    runs = [a if a == b else f"{a}…{b}" for a, b in stretches(days)]
-    told = ", ".join(runs[:12]) + (" …" if len(runs) > 12 else "")
-    yield f"  {len(days)} days have objects, in {len(runs)} runs: {told}"
+        if counts[Status.OUTDATED]:
+            yield "    outdated ones were written by another version; `materialize --refresh` reads them again"
+    yield f"  {len(days)} days have objects, in {len(stretches(days))} runs: {_told(days)}"
     yield (
-        f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; "
-        f"{size_to_read * LAKE_BYTES_PER_SOURCE_BYTE:.1f} MB in the lake"
+        f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; {lake_bytes(due) / 1e6:.1f} MB in the lake"
     )
     for name, keys in (
         ("gone from the source, rows kept", [m.source.key for m in plan.vanished]),
@@ -58,6 +61,41 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
             yield f"  {name}: {key}"
         if len(keys) > 20:
             yield f"  {name}: and {len(keys) - 20} more"
+
+
+def prune_lines(found: Pruning, dry_run: bool) -> Iterable[str]:
+    """What prune removes, or would."""
+    for item in found.items[:MOST_LISTED]:
+        yield f"  {item.path} ({item.bytes:,} bytes): {item.why}"
+    if len(found.items) > MOST_LISTED:
+        yield f"  and {len(found.items) - MOST_LISTED} more"
+    verb = "would go" if dry_run else "removed"
+    yield f"{len(found.items)} files and folders, {found.bytes:,} bytes {verb}"
+    for table, days in found.days.items():
+        yield f"  {table} {'would lose' if dry_run else 'loses'} rows of {len(days)} days: {_told(days)}"
+
+
+def replay_lines(done: Replay) -> Iterable[str]:
+    """Before and after, by table."""
+    for table in sorted({o.table for o in done.objects}):
+        objects = [o for o in done.objects if o.table == table]
+        before = sum((o.reasons_before for o in objects), Counter[str]())
+        after = sum((o.reasons for o in objects), Counter[str]())
+        yield (
+            f"{table}: {len(objects)} objects read again; written {sum(o.written_before for o in objects):,} before, "
+            f"{sum(o.written for o in objects):,} now; quarantined {before.total():,} before, {after.total():,} now"
+        )
+        for reason in sorted({*before, *after}):
+            yield f"  {reason}: {before[reason]:,} before, {after[reason]:,} now"
+    for key in done.gone[:MOST_LISTED]:
+        yield f"  gone from the source, left as it is: {key}"
+    if not done.objects:
+        yield "nothing to read again: no object has such records in quarantine"
+
+
+def _told(days: Iterable[str]) -> str:
+    runs = [a if a == b else f"{a}…{b}" for a, b in stretches(days)]
+    return ", ".join(runs[:12]) + (" …" if len(runs) > 12 else "")
 
 
 def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) -> Iterable[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from opensky_assets.lake.manifest import Held, Manifest
-from opensky_assets.lake.staging import Staging, staging
+from opensky_assets.lake.staging import ATTEMPTS, Staging, staging
 
 
 class LakeError(Exception):
@@ -19,11 +23,11 @@ class LakeError(Exception):
 
 
 def _explain(error: OSError, root: Path) -> LakeError:
-    if error.errno == 28:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return LakeError(f"no space left on the disk of the lake {root}; free some or set OPENSKY_LAKE, then run again")
+    what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
     return LakeError(
-        f"the lake {root} cannot be written ({error.strerror}: {error.filename}); give this user the right to write "
-        "there or set OPENSKY_LAKE"
+        f"the lake {root} cannot be written ({what}); give this user the right to write there or set OPENSKY_LAKE"
     )
 
 
@@ -112,6 +116,13 @@ class Lake:
                     found[day].append((self.root / output.path, output.rows))
         return {day: sorted(files) for day, files in found.items() if files}
 
+    def free_bytes(self) -> int:
+        """What is free on the lake's disk; the lake's folder need not be there yet."""
+        folder = self.root
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
     # --- writing -------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -126,17 +137,28 @@ class Lake:
             yield run
 
     def _sweep(self, table: str, before: float) -> None:
+        for path in self.unnamed(table, before):
+            self._drop(path)
+
+    def unnamed(self, table: str, before: float) -> Iterator[Path]:
+        """Files of a raw table, or of its quarantine, that no manifest names and that were written `before`."""
         named = {f.path for m in self.manifests(table).values() for f in (*m.files, *m.quarantine_files)}
         named |= {held.quarantine_file.path for held in self.held(table).values() if held.quarantine_file}
         for base in (f"raw/{table}", f"quarantine/{table}"):
-            for path in (self.root / base).glob("day=*/*.parquet"):
+            for path in sorted((self.root / base).glob("day=*/*.parquet")):
                 if path.relative_to(self.root).as_posix() not in named and path.stat().st_mtime < before:
-                    self._drop(path)
+                    yield path
 
     def _put(self, staged: Path, relative: str) -> None:
         target = self.root / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, target)
+        for again in range(ATTEMPTS):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(staged, target)
+                return
+            except FileNotFoundError:  # another run removed the day's last file, and its folder, this moment
+                if again == ATTEMPTS - 1 or not staged.exists():
+                    raise
 
     def _drop(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -155,6 +177,19 @@ class Lake:
             for relative in drop:
                 if relative not in files:
                     self._drop(self.root / relative)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Hold off other runs, so that the files of an object and its manifest come from one of them."""
+        record = self.root / "_manifest" / "commit.lock"
+        with writing(self.root):
+            record.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(record)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def commit(self, manifest: Manifest, staged: Mapping[str, Path], run: Staging) -> None:
         """Publish the files of one source object and then its manifest, which makes them count."""
@@ -183,9 +218,13 @@ class Lake:
         base = f"_manifest/{held.table}/{held.source.key_hash}"
         text = run.folder("held") / "held.json"
         text.write_text(held.to_json())
-        if held.quarantine_file and staged:
-            self.publish({held.quarantine_file.path: staged})
-        self.publish({f"{base}.held.json": text})
+        record = self.root / f"{base}.held.json"
+        old = Held.from_json(record.read_text()).quarantine_file if record.exists() else None
+        new = held.quarantine_file
+        if new and staged:
+            self.publish({new.path: staged})
+        stale = [old.path] if old and (new is None or new.path != old.path) else []
+        self.publish({f"{base}.held.json": text}, drop=stale)
 
     def release(self, held: Held) -> None:
         """Forget that an object was held back, since the source does not have it any more."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+ATTEMPTS = 100
+
 
 @dataclass(frozen=True)
 class Staging:
@@ -39,10 +41,16 @@ def staging(root: Path) -> Iterator[tuple[Staging, bool]]:
     Yields the folder and whether this is the only live run. The run holds an operating system's lock on a file beside
     its folder: the system lets go of it when the process dies, however it dies, so no time-out has to be waited for.
     """
-    root.mkdir(parents=True, exist_ok=True)
     name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     own = FileLock(root / f"{name}.lock")
-    own.acquire()
+    for again in range(ATTEMPTS):
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            own.acquire()
+            break
+        except FileNotFoundError:  # another run ended this moment and removed the empty folder
+            if again == ATTEMPTS - 1:
+                raise
     try:
         alone = True
         for lock in sorted(root.glob("*.lock")):

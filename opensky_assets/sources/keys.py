@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 FLIGHT_LIST = re.compile(r"(?:^|/)flightlist_(\d{8})_(\d{8})\.csv(?:\.gz)?$")
 STATE_HOUR = re.compile(r"(?:^|/)states/\.?(\d{4}-\d{2}-\d{2})/(\d{2})/states_\1-\2\.csv(?:\.gz|\.tar)?$")
 OTHER_FORMAT = re.compile(r"(?:^|/)states_\d{4}-\d{2}-\d{2}-\d{2}\.(?:avro|json)(?:\.gz|\.tar)?$")
 """The public bucket has every hour in CSV, Avro and JSON: reading one of them is enough."""
+
+_ANSWER = r"\.(?:json|ndjson|jsonl)(?:\.gz)?$"
+POLL = re.compile(r"(?:^|/)states[/_](?:.*[/_])?(\d{8}T\d{6}Z|\d{10})(?:_[^/.]*)?" + _ANSWER)
+"""An answer of `/states/all`: the last epoch or UTC stamp in its name is its time."""
+
+FLIGHT_ANSWER = re.compile(r"(?:^|/)(?:flights/(?:[^/]+/)*|flights_)(?:arrival|departure|all)(?:_[^/]*)?" + _ANSWER)
+"""An answer of `/flights/arrival`, `/departure` or `/all`: the name does not tell the days of its flights."""
 
 MAYBE_TABLE = re.compile(r"\.csv(?:\.gz)?$")
 
@@ -27,8 +35,13 @@ class Period:
 
 @dataclass(frozen=True)
 class KeyFacts:
+    """`period` is `None` where only the rows tell their days; `hour` is that of an hourly file, `epoch` the unix time
+    of a poll."""
+
     table: str
-    period: Period
+    period: Period | None
+    hour: int | None = None
+    epoch: int | None = None
 
 
 def read_key(key: str) -> KeyFacts | None:
@@ -39,10 +52,36 @@ def read_key(key: str) -> KeyFacts | None:
             return KeyFacts("flights", Period(first, last)) if first <= last else None
         if match := STATE_HOUR.search(key):
             day = date.fromisoformat(match.group(1))
-            return KeyFacts("state_vectors", Period(day, day))
+            return KeyFacts("state_vectors", Period(day, day), hour=int(match.group(2)))
+        if OTHER_FORMAT.search(key):
+            return None
+        if match := POLL.search(key):
+            stamp = match.group(1)
+            named = datetime.strptime(stamp, "%Y%m%dT%H%M%S%z") if "T" in stamp else None
+            at = named or datetime.fromtimestamp(int(stamp), UTC)
+            return KeyFacts("state_vectors", Period(at.date(), at.date()), epoch=int(at.timestamp()))
+        if FLIGHT_ANSWER.search(key):
+            return KeyFacts("flights", None)
     except ValueError:
         return None
     return None
+
+
+def is_poll(key: str) -> bool:
+    """Whether the object is an answer of `/states/all`, by its key."""
+    facts = read_key(key)
+    return facts is not None and facts.epoch is not None
+
+
+def is_answer_key(key: str) -> bool:
+    """Whether the key says JSON."""
+    return bool(re.search(_ANSWER, key))
+
+
+def hours_of(keys: Iterable[str]) -> list[int]:
+    """The hours of a day for which there are hourly files among `keys`, in order."""
+    found = (read_key(key) for key in keys)
+    return sorted({facts.hour for facts in found if facts and facts.hour is not None and facts.hour < 24})
 
 
 def is_metadata(key: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -83,13 +84,21 @@ class LocalStore:
                 "one with `opensky-assets simulate`"
             )
         found = []
-        for folder, _, names in os.walk(self.root):
+        for folder, _, names in os.walk(self.root, onerror=self._unlisted):
             for name in names:
                 path = Path(folder, name)
                 key = path.relative_to(self.root).as_posix()
-                if key.startswith(prefix):
+                if not key.startswith(prefix):
+                    continue
+                if not key.isascii() and key != key.encode(errors="replace").decode():
+                    raise SourceError(f"the source {self.root} has a file whose name is not UTF-8, {key!a}: rename it")
+                with suppress(FileNotFoundError):  # gone since the folder was listed, or a link to nowhere
                     found.append(self._item(path, key))
         return iter(sorted(found))
+
+    def _unlisted(self, error: OSError) -> None:
+        """A folder left out silently would make its objects look vanished."""
+        raise SourceError(f"cannot list {error.filename} of the source ({error.strerror}); check its permissions")
 
     def open(self, item: SourceObject) -> BinaryIO:
         try:

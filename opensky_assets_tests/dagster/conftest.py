@@ -24,7 +24,9 @@ class Platform:
     instance: dg.DagsterInstance
     definitions: dg.Definitions
 
-    def run(self, assets: Sequence[str], first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
+    def run(
+        self, assets: Sequence[str], first: str | None = None, last: str | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Materialize assets, for a range of days where one is given, as the UI and the command line do."""
         tags = {}
         if first:

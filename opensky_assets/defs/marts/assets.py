@@ -6,11 +6,16 @@ import dagster as dg
 
 from opensky_assets.io_managers.metadata import table_metadata
 from opensky_assets.lake.warehouse import rebuild_warehouse
-from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
+from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas.marts import MARTS, UPSTREAM
+from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS, UPSTREAM
 from opensky_assets.transforms.marts import DbtTest, MartsFailed, build_marts
+
+_NEIGHBOURS = (
+    " A run over flights of some days also refreshes the two days before and the day after them, where movements of "
+    "these flights are counted, and materializes those that changed: also days without a flight list of their own."
+)
 
 
 def _spec(mart_name: str) -> dg.AssetSpec:
@@ -20,7 +25,7 @@ def _spec(mart_name: str) -> dg.AssetSpec:
         deps=UPSTREAM[mart.name],
         group_name="marts",
         kinds={"dbt", "duckdb", "parquet"},
-        description=mart.description,
+        description=mart.description + (_NEIGHBOURS if mart in BY_MOVEMENT else ""),
         code_version=mart.version,
         metadata=table_metadata(mart),
         skippable=True,
@@ -68,5 +73,13 @@ def marts(
             }
             for day, rows in done.rows[mart.name].items()
         }
-        yield materialized_days(context, facts, asset_key=dg.AssetKey(mart.name))
+        key = dg.AssetKey(mart.name)
+        asked = set(context.partition_keys)
+        for day in sorted(facts.keys() - asked):
+            # Flights of the run's days have movements on this day too: it has changed, and its history says so.
+            if DAILY.has_partition_key(day):
+                context.log_event(day_event(key, day, facts[day], context.assets_def.code_versions_by_key))
+            else:
+                context.log.info(f"{mart.name}: published {day}, which is outside the calendar")
+        yield materialized_days(context, {day: facts[day] for day in facts if day in asked}, asset_key=key)
     yield from (_check_result(name, done.tests) for name in checked)

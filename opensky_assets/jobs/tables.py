@@ -1,0 +1,192 @@
+"""What the tables are: for the terminal with what the lake has of each, as Markdown for the docs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from opensky_assets.lake import Lake
+from opensky_assets.lake.warehouse import OD_MATRIX_BETWEEN, RANGES
+from opensky_assets.schemas.contract import Column
+from opensky_assets.schemas.tables import TABLES, Table
+
+GROUPS = {
+    "reference": "Reference tables",
+    "raw": "Raw tables: OpenSky's objects, typed and checked",
+    "core": "Core tables: joined and derived",
+    "marts": "Marts: daily facts",
+    "quarantine": "Quarantine: records that broke their table's contract",
+}
+
+
+class UnknownTable(ValueError):
+    """There is no table of that name; the text names those there are."""
+
+
+def table_lines(lake: Lake) -> Iterator[str]:
+    """One line a table: its name, what the lake has of it, what it is."""
+    width = max(len(table.name) for table in TABLES)
+    for table in TABLES:
+        yield f"{table.name:<{width}}  {_held(lake, table):<34}  {table.contract.description.split('. ')[0].rstrip('.')}"
+    yield ""
+    yield 'Columns and units: opensky-assets tables NAME. SQL: opensky-assets sql "FROM NAME"'
+
+
+def column_lines(lake: Lake, name: str) -> Iterator[str]:
+    """One table with its columns. Raises `UnknownTable`."""
+    found = next((table for table in TABLES if table.name == name), None)
+    if found is None:
+        raise UnknownTable(f"no table {name}; there are {', '.join(table.name for table in TABLES)}")
+    yield f"{found.name}: {found.contract.description}"
+    yield f"made of {found.origin}; in the lake: {_held(lake, found)}, {found.path}"
+    yield ""
+    rows = [("column", "type", "unit", "")]
+    if found.daily:
+        rows.append(("day", "date", "UTC day", f"Partition, in the path only: the day of {found.day}"))
+    rows += [
+        (c.name, _type(c), c.unit or "", c.description + ("" if c.nullable else " (never empty)"))
+        for c in found.contract.columns
+    ]
+    widths = [max(len(row[at]) for row in rows) for at in range(3)]
+    for row in rows:
+        yield "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
+
+
+def _held(lake: Lake, table: Table) -> str:
+    if not table.daily:
+        return "there" if lake.path(table.path).exists() else "not there"
+    days = [day for day in lake.days(table.path) if day[:1].isdigit()]
+    if not days:
+        return "no day"
+    return f"{len(days)} day{'s' if len(days) > 1 else ''}, {days[0]} to {days[-1]}"
+
+
+def _type(column: Column) -> str:
+    named = {pa.string(): "text", pa.float64(): "double", pa.bool_(): "boolean", pa.date32(): "date"}
+    if pa.types.is_timestamp(column.type):
+        return "timestamp" if column.type.tz else "timestamp without zone"
+    return named.get(column.type, str(column.type))
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------------
+
+
+def markdown() -> str:
+    """The page of all tables, from the contracts alone."""
+    return "\n".join(_page()) + "\n"
+
+
+def _page() -> Iterator[str]:
+    yield "<!-- Made by `opensky-assets tables --markdown > docs/tables.md`; a test holds it to the contracts. -->"
+    yield "# The tables"
+    yield ""
+    yield from _introduction()
+    for group, title in GROUPS.items():
+        yield f"## {title}"
+        yield ""
+        if group == "quarantine":
+            yield from _quarantine()
+            continue
+        for table in TABLES:
+            if table.group == group:
+                yield from _section(table)
+    yield "## Marts over any range of days"
+    yield ""
+    yield (
+        "In `opensky-assets sql`, in `opensky_assets.connect()` and in the warehouse, each mart has a table macro over "
+        "the days from `first` to `last`, both included. What does not add up over days, as distinct aircraft, is not "
+        "in it."
+    )
+    yield ""
+    yield "| macro | columns |"
+    yield "| --- | --- |"
+    for name, query in RANGES.items():
+        yield f"| `{name}_between(first, last)` | {', '.join(_selected(query))} |"
+    yield (
+        f"| `od_matrix_between(first, last, busiest := {_default_busiest()})` | the columns of `od_matrix`, of the "
+        "busiest airports of the whole range |"
+    )
+
+
+def _introduction() -> Iterator[str]:
+    yield (
+        "Plain Parquet, one folder a day (`day=YYYY-MM-DD`, in UTC), readable by DuckDB, Polars, Spark and pandas "
+        "without this package. `day` stands in the path only; readers that know Hive partitions give it as a column. "
+        "Times are UTC, heights metres, speeds metres a second, unless the unit says otherwise. A value outside a "
+        "column's plausible range stays in the table and is counted by a check; a record that breaks the contract "
+        "(bad address, missing key, wrong type) is in quarantine with its file, line and reason."
+    )
+    yield ""
+    yield "| table | made of | the day of |"
+    yield "| --- | --- | --- |"
+    for table in TABLES:
+        yield f"| {_link(table)} | {table.origin} | {table.day or 'no days'} |"
+    yield ""
+
+
+def _link(table: Table) -> str:
+    anchor = "quarantine-records-that-broke-their-tables-contract" if table.group == "quarantine" else table.name
+    return f"[`{table.name}`](#{anchor})"
+
+
+def _section(table: Table) -> Iterator[str]:
+    contract = table.contract
+    yield f"### {table.name}"
+    yield ""
+    yield contract.description
+    yield ""
+    where = f"`{table.path}/day=…/*.parquet`" if table.daily else f"`{table.path}`"
+    yield (
+        f"Where: {where}. Key: {', '.join(f'`{name}`' for name in contract.key)}"
+        f"{' within a day' if table.daily else ''}. Made of: {table.origin}. Contract version {contract.version}."
+    )
+    yield ""
+    yield from _columns(contract.columns)
+
+
+def _columns(columns: tuple[Column, ...]) -> Iterator[str]:
+    yield "| column | type | unit | what | empty | plausible |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for column in columns:
+        yield (
+            f"| `{column.name}` | {_type(column)} | {column.unit or ''} | {_cell(column.description)} | "
+            f"{'can be' if column.nullable else 'never'} | {_plausible(column)} |"
+        )
+    yield ""
+
+
+def _quarantine() -> Iterator[str]:
+    tables = [table for table in TABLES if table.group == "quarantine"]
+    yield (
+        f"{', '.join(f'`{table.name}`' for table in tables)}, below `quarantine/<table>/day=…/`. The law: for every "
+        "object and day, read = written + quarantined + superseded. Records whose day cannot be told are in "
+        "`day=__HIVE_DEFAULT_PARTITION__`, which reads as an empty `day`."
+    )
+    yield ""
+    yield from _columns(tables[0].contract.columns)
+
+
+def _plausible(column: Column) -> str:
+    low, high = column.minimum, column.maximum
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g}"
+    return f"from {low:g}" if low is not None else f"to {high:g}" if high is not None else ""
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"(<\w+>)", r"`\1`", text.replace("|", "\\|"))
+
+
+def _selected(query: str) -> list[str]:
+    """The names of the columns that a macro's SELECT gives, in order."""
+    select = query.split("FROM", 1)[0].replace("SELECT", "")
+    items = re.split(r",(?![^(]*\))", select.strip())
+    return [f"`{item.split(' AS ')[-1].split()[-1]}`" for item in items]
+
+
+def _default_busiest() -> str:
+    found = re.search(r"busiest := (\d+)", OD_MATRIX_BETWEEN)
+    assert found
+    return found.group(1)

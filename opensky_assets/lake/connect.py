@@ -1,0 +1,54 @@
+"""SQL over the lake in one line: a DuckDB connection in memory with every table as a view. Locks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from opensky_assets.lake.lake import Lake
+from opensky_assets.lake.warehouse import range_statements, view_statements
+from opensky_assets.schemas.tables import TABLES
+from opensky_assets.settings import load_settings
+
+
+def connect(lake: str | Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection of one's own over the lake in `lake`, by default the one in the settings.
+
+    Every table that has a file is a view, every mart has its macro `<mart>_between(first, last)`. The views read the
+    lake's Parquet files, and of those only the days that a query's `WHERE day …` leaves. Times are shown in UTC.
+    """
+    found = Lake(Path(lake if lake is not None else load_settings().lake).resolve())
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for _, statement in view_statements(found):
+        connection.execute(statement)
+    return connection
+
+
+def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
+    """A connection whose daily tables hold `days` alone, by the exact files of these days: it costs the same however
+    many days the lake has. Tables without a file are there, empty. The range macros are there too."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for table in TABLES:
+        if table.daily:
+            paths = [path for found in lake.day_paths(table.path, days).values() for path in found]
+        else:
+            paths = [path for path in [lake.path(table.path)] if path.exists()]
+        if paths:
+            listed = ", ".join("'" + path.as_posix().replace("'", "''") + "'" for path in paths)
+            hive = ", hive_partitioning = true, hive_types = {'day': DATE}" if table.daily else ""
+            connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{hive})")
+        else:
+            day = [pa.field("day", pa.date32())] if table.daily else []
+            empty = pa.schema([*table.contract.schema, *day]).empty_table()
+            connection.register("empty", empty)
+            connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM empty")
+            connection.unregister("empty")
+    for table in TABLES:
+        for _, statement in range_statements(table.name):
+            connection.execute(statement)
+    return connection

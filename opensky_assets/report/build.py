@@ -1,0 +1,81 @@
+"""Make a report and publish it: the page, and each of its figures as a picture beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opensky_assets.lake import Lake
+from opensky_assets.report import figures
+from opensky_assets.report.data import ReportData, report_data
+from opensky_assets.report.page import MOST_BYTES, Card, cards, page, span
+from opensky_assets.report.theme import PICTURE
+
+
+class ReportTooLarge(Exception):
+    """The page is larger than it may be."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A published report: the paths of its page and its pictures in the lake, and a small picture of the map."""
+
+    page: str
+    page_bytes: int
+    pictures: list[str]
+    charts: list[str]
+    flights: int
+    thumbnail: bytes | None
+
+
+def report_folder(first: str, last: str) -> str:
+    return f"reports/day={first}" if first == last else f"reports/range={first}_{last}"
+
+
+def days_with_facts(lake: Lake, first: str, last: str) -> list[str]:
+    """The days of a range that a report can say something of."""
+    tables = ("marts/data_quality_daily", "marts/airport_traffic", "raw/state_vectors")
+    return sorted({day for table in tables for day in lake.days(table) if first <= day <= last})
+
+
+def build_report(lake: Lake, first: str, last: str, days: Sequence[str] | None = None) -> Report:
+    """Publish the report over `first` to `last`. `days`: those of them to read; by default all that the lake has."""
+    data = report_data(lake, first, last, [first] if first == last else (days or days_with_facts(lake, first, last)))
+    found = cards(data)
+    html = page(data).encode()
+    if len(html) > MOST_BYTES:
+        raise ReportTooLarge(f"the page of {span(data)} has {len(html):,} bytes, more than {MOST_BYTES:,}")
+    folder = report_folder(first, last)
+    with lake.run() as run:
+        staging = run.folder("report")
+        files = {f"{folder}/report.html": staging / "report.html"}
+        files[f"{folder}/report.html"].write_bytes(html)
+        for card in found:
+            path = f"{folder}/{card.name}.png"
+            files[path] = staging / f"{card.name}.png"
+            files[path].write_bytes(_picture(card, data))
+        before = lake.path(folder).glob("*") if lake.path(folder).is_dir() else iter(())
+        old = [f"{folder}/{path.name}" for path in before]
+        lake.publish(files, drop=old)
+    return Report(
+        f"{folder}/report.html",
+        len(html),
+        [path for path in files if path.endswith(".png")],
+        [card.name for card in found],
+        int(data.totals["flights"]),
+        _thumbnail(data),
+    )
+
+
+def _picture(card: Card, data: ReportData) -> bytes:
+    figure = card.draw(PICTURE)
+    simulated = ", SIMULATED data" if data.simulated else ", data: The OpenSky Network"
+    figure.suptitle(f"{card.title}, {span(data)}{simulated}", fontsize=7.5, color=PICTURE["muted"], x=0.01, ha="left")
+    return figures.as_png(figure)
+
+
+def _thumbnail(data: ReportData) -> bytes | None:
+    if not data.map_routes:
+        return None
+    drawn = figures.route_map(data.map_routes[:80], data.airports[:40], PICTURE, wide=True, width=4.0)
+    return figures.as_png(drawn, dpi=80)

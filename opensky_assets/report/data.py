@@ -1,0 +1,239 @@
+"""What a report shows, read from the marts of exactly its days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import duckdb
+
+from opensky_assets.lake import Lake
+from opensky_assets.lake.connect import connect_days
+from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas.marts import BUSIEST
+from opensky_assets.transforms.marts import manifests_of
+
+TOP = 10
+MAP_ROUTES = 300
+"""Routes on the map, the busiest first: more would be one blot, and the page must stay small."""
+
+STATE_DAYS = 7
+"""Days of state vectors that a report reads, the newest ones: a day can have 50 million rows."""
+
+AGE_STEPS_S = (1, 5, 10, 15, 30, 60, 300)
+"""Upper ends of the classes of a position's age."""
+
+
+@dataclass(frozen=True)
+class Route:
+    origin: str
+    destination: str
+    flights: int
+    distance_km: float | None
+    ends: tuple[float, float, float, float] | None
+    """Longitude and latitude of the origin, then of the destination, where both are known."""
+
+
+@dataclass(frozen=True)
+class Airport:
+    code: str
+    name: str | None
+    outbound: int
+    inbound: int
+    position: tuple[float, float] | None
+    """Longitude, latitude."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    airports: list[str]
+    flights: list[list[int]]
+    """One row an origin, one column a destination."""
+    pairs_served: int
+    connectivity: float | None
+    connectivity_all_cells: float
+
+
+@dataclass(frozen=True)
+class States:
+    """What the state vectors of `days` say."""
+
+    days: list[str]
+    records: int
+    aircraft_by_hour: list[float]
+    """Distinct aircraft in each hour of the day, the mean over the days."""
+    age_shares: list[float]
+    """Shares of the positions in the classes that `AGE_STEPS_S` parts, older ones last."""
+    age_median_s: float | None
+    age_95_s: float | None
+    without_position: float
+
+
+@dataclass(frozen=True)
+class ReportData:
+    first: str
+    last: str
+    simulated: bool
+    days: list[str]
+    """Those of the range that have flights."""
+    totals: dict[str, float]
+    hours: list[tuple[int, int]]
+    """Arrivals and departures in each hour of the day."""
+    peak: tuple[str, int] | None
+    """The airport with the most movements within 60 minutes, and how many."""
+    daily: list[tuple[str, int]]
+    top_routes: list[Route]
+    map_routes: list[Route]
+    route_count: int
+    airports: list[Airport]
+    matrix: Matrix | None
+    manufacturers: list[tuple[str | None, int]]
+    types: list[tuple[str | None, str | None, int]]
+    quality: dict[tuple[str, str], int]
+    states: States | None
+    next_day_there: bool
+    """Whether the flights of the day after the last are in the lake: without them, departures of the last day whose
+    flight landed after midnight are not counted yet."""
+    objects: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of the source objects, by table."""
+    landed_days: float | None = None
+    """Days from the end of a day to when its flights were in the lake, the median."""
+
+    @property
+    def one_day(self) -> bool:
+        return self.first == self.last
+
+
+_PEAK = "SELECT airport, rolling_60min_max FROM airport_movements_hourly ORDER BY 2 DESC, 1, hour LIMIT 1"
+
+
+def report_data(lake: Lake, first: str, last: str, days: Sequence[str]) -> ReportData:
+    """Everything a report over `first` to `last` shows; `days` are those of them that may have rows."""
+    with connect_days(lake, days) as connection:
+        return _read(connection, lake, first, last, days)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: str, days: Sequence[str]) -> ReportData:
+    def rows(query: str, *values: object) -> list[tuple]:
+        return connection.execute(query, list(values)).fetchall()
+
+    between = f"'{first}', '{last}'"
+    quality = {(table, measure): n for table, measure, n in rows(f"FROM data_quality_daily_between({between})")}
+    names = ("flights", "aircraft", "distance_km", "hours")
+    legs = "sum(legs)::BIGINT, count(DISTINCT icao24), sum(distance_km), sum(hours)"
+    totals = dict(zip(names, rows(f"SELECT {legs} FROM aircraft_utilisation")[0], strict=True))
+    by_hour = {
+        hour: (arrivals, departures)
+        for hour, arrivals, departures in rows(
+            "SELECT hour_of_day, sum(arrivals)::BIGINT, sum(departures)::BIGINT "
+            f"FROM airport_movements_hourly_between({between}) GROUP BY ALL"
+        )
+    }
+    daily = rows(
+        "SELECT day::VARCHAR, records FROM data_quality_daily "
+        "WHERE table_name = 'enriched_flights' AND measure = 'flights' ORDER BY day"
+    )
+    routes = [
+        Route(origin, destination, flights, km, None if None in ends else ends)
+        for origin, destination, flights, km, *found in rows(
+            "SELECT origin, destination, flights, distance_km, one.lon, one.lat, other.lon, other.lat "
+            f"FROM routes_between({between}) LEFT JOIN airports AS one ON one.icao = origin "
+            "LEFT JOIN airports AS other ON other.icao = destination ORDER BY flights DESC, origin, destination"
+        )
+        for ends in [tuple(found)]
+    ]
+    airports = [
+        Airport(code, name, outbound, inbound, None if lon is None or lat is None else (lon, lat))
+        for code, name, outbound, inbound, lon, lat in rows(
+            "SELECT airport, airport_name, outbound, inbound, lon, lat "
+            f"FROM airport_traffic_between({between}) LEFT JOIN airports ON icao = airport "
+            "ORDER BY outbound + inbound DESC, airport"
+        )
+    ]
+    types = rows(f"SELECT manufacturer, typecode, flights FROM manufacturers_between({between})")
+    manufacturers: dict[str | None, int] = {}
+    for manufacturer, _, flights in types:
+        manufacturers[manufacturer] = manufacturers.get(manufacturer, 0) + flights
+    after = datetime.fromordinal(datetime.fromisoformat(last).toordinal() + 1).date().isoformat()
+    return ReportData(
+        first=first,
+        last=last,
+        simulated=lake.kind == "simulated",
+        days=[day for day, _ in daily],
+        totals={name: value or 0 for name, value in totals.items()},
+        hours=[by_hour.get(hour, (0, 0)) for hour in range(24)],
+        peak=next(iter(rows(_PEAK)), None),
+        daily=daily,
+        top_routes=routes[:TOP],
+        map_routes=[route for route in routes if route.ends][:MAP_ROUTES],
+        route_count=len(routes),
+        airports=airports,
+        matrix=_matrix(connection, between),
+        manufacturers=sorted(manufacturers.items(), key=lambda item: (-item[1], item[0] or "")),
+        types=types,
+        quality=quality,
+        states=_states(connection, lake, days),
+        next_day_there=bool(lake.day_paths(ENRICHED_FLIGHTS.path, [after])),
+        objects={
+            contract.name: sorted(m.source.key for m in manifests_of(lake, contract, days))
+            for contract in (FLIGHTS, STATE_VECTORS)
+        },
+        landed_days=_landed(lake, days),
+    )
+
+
+def _matrix(connection: duckdb.DuckDBPyConnection, between: str) -> Matrix | None:
+    rows = connection.execute(
+        "SELECT origin_rank, destination_rank, origin, flights, pairs_served, connectivity, connectivity_all_cells "
+        f"FROM od_matrix_between({between}, busiest := {BUSIEST}) ORDER BY ALL"
+    ).fetchall()
+    if not rows:
+        return None
+    size = max(row[0] for row in rows)
+    flights = [[0] * size for _ in range(size)]
+    airports = [""] * size
+    for origin_rank, destination_rank, origin, count, *_ in rows:
+        flights[origin_rank - 1][destination_rank - 1] = count
+        airports[origin_rank - 1] = origin
+    return Matrix(airports, flights, *rows[0][4:])
+
+
+def _states(connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[str]) -> States | None:
+    there = list(lake.day_paths(STATE_VECTORS.path, days))[-STATE_DAYS:]
+    if not there:
+        return None
+    days_listed = ", ".join(f"'{day}'::DATE" for day in there)
+    only = f"FROM raw_state_vectors WHERE day IN ({days_listed})"
+    hours = dict(
+        connection.execute(
+            f"SELECT hour, sum(n) / {len(there)} "
+            f"FROM (SELECT day, hour(time) AS hour, count(DISTINCT icao24) AS n {only} GROUP BY ALL) GROUP BY hour"
+        ).fetchall()
+    )
+    age = "epoch(time) - epoch(lastposupdate)"
+    classes = ", ".join(f"count(*) FILTER (age <= {step})" for step in AGE_STEPS_S)
+    records, positions, aged, median, late, *counts = connection.execute(
+        f"SELECT count(*), count(lat), count(age), approx_quantile(age, 0.5), approx_quantile(age, 0.95), {classes} "
+        f"FROM (SELECT lat, CASE WHEN lat IS NOT NULL THEN {age} END AS age {only})"
+    ).fetchall()[0]
+    ups = [*counts, aged]
+    shares = [(up - low) / aged for low, up in zip([0, *ups[:-1]], ups, strict=True)] if aged else []
+    return States(
+        there,
+        records,
+        [hours.get(hour, 0) for hour in range(24)],
+        shares,
+        median,
+        late,
+        1 - positions / records if records else 0.0,
+    )
+
+
+def _landed(lake: Lake, days: Sequence[str]) -> float | None:
+    """How long after its end a day's flights were in the lake, as the files' times have it."""
+    lags = []
+    for day, paths in lake.day_paths(FLIGHTS.path, days).items():
+        end = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + 86_400
+        lags.append((max(path.stat().st_mtime for path in paths) - end) / 86_400)
+    return sorted(lags)[len(lags) // 2] if lags else None

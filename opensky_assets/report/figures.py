@@ -1,0 +1,380 @@
+"""The figures, drawn by matplotlib in the colours of a theme. Each takes data and a theme, and gives a `Figure`.
+
+They are drawn small, with type of 8 to 9 points, so that they can be read on a phone at the width that it has.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opensky_assets.report.data import AGE_STEPS_S, Airport, Matrix, Route, States
+from opensky_assets.report.geo import View, cut, great_circle, make_view, shifted
+from opensky_assets.report.outlines import outlines
+from opensky_assets.report.theme import SEQUENCE, Theme, with_variables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 4.1
+"""Inches; 295 points, so that a point is about a pixel on a phone."""
+
+MAP_LABELS = 14
+
+
+def _figure(theme: Theme, height: float, width: float = WIDTH, padding: float = 0.03) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=padding, h_pad=padding)
+    figure = Figure(figsize=(width, height), facecolor=theme["surface"], layout=layout)
+    axes = figure.add_subplot()
+    axes.set_facecolor(theme["surface"])
+    axes.tick_params(colors=theme["muted"], labelsize=8.5, length=0, pad=3)
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.xaxis.label.set(color=theme["muted"], size=8.5)
+    axes.yaxis.label.set(color=theme["muted"], size=8.5)
+    return figure, axes
+
+
+def _grid(axes: Axes, theme: Theme, along: str) -> None:
+    axes.grid(True, axis="x" if along == "x" else "y", color=theme["grid"], linewidth=0.7)
+
+
+def _legend(axes: Axes, theme: Theme, columns: int) -> None:
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=theme["ink"],
+        handlelength=1.0,
+        handleheight=0.9,
+        handletextpad=0.5,
+        columnspacing=1.2,
+        borderpad=0,
+    )
+
+
+def number(value: float) -> str:
+    """A count for people: thousands apart, decimals only where small."""
+    return f"{value:,.0f}" if value >= 10 or float(value).is_integer() else f"{value:.1f}"
+
+
+# --- the map -----------------------------------------------------------------------------------------------------
+
+
+def route_map(
+    routes: Sequence[Route], airports: Sequence[Airport], theme: Theme, wide: bool, width: float | None = None
+) -> Figure:
+    """Routes as great circles: the more flights, the stronger and darker the line; airports by their movements."""
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    ways = [great_circle(*route.ends) for route in routes if route.ends]
+    view = make_view(ways, 1.7, 2.3) if wide else make_view(ways, 0.9, 1.3)
+    width = width or (9.0 if wide else WIDTH)
+    figure, axes = _figure(theme, width / view.aspect, width, padding=0)
+    left, right, bottom, top = view.bounds
+    axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect="equal")
+    axes.set_facecolor(theme["surface"])
+
+    lines = outlines()
+    land = [view.project(ring) for whole in lines.land for ring in shifted(whole, view)]
+    axes.add_collection(PolyCollection([r for r in land if _touches(r, view)], facecolors=theme["land"], linewidths=0))
+    borders = [view.project(line) for whole in lines.borders for line in shifted(whole, view)]
+    axes.add_collection(
+        LineCollection([line for line in borders if _touches(line, view)], colors=theme["border"], linewidths=0.6)
+    )
+
+    most = max((route.flights for route in routes), default=1)
+    for level in range(1, len(SEQUENCE)):
+        # One collection a class, the strongest last, on top of the others.
+        chosen = [
+            part
+            for route, way in zip((r for r in routes if r.ends), ways, strict=True)
+            if _level(route.flights, most) == level
+            for piece in cut(way, view)
+            for part in [view.project(piece)]
+            if _touches(part, view)
+        ]
+        if chosen:
+            strength = (0.35 + 0.4 * level) * (1.0 if wide else 0.75)
+            axes.add_collection(
+                LineCollection(
+                    chosen,
+                    colors=theme[SEQUENCE[max(2, level)]],
+                    linewidths=strength,
+                    capstyle="round",
+                    gid=f"routes-{level}",
+                    zorder=2 + level * 0.1,
+                )
+            )
+    _airports(axes, airports, view, theme, wide)
+    return figure
+
+
+def _touches(line: np.ndarray, view: View) -> bool:
+    left, right, bottom, top = view.bounds
+    x, y = line[:, 0], line[:, 1]
+    return bool(x.max() >= left and x.min() <= right and y.max() >= bottom and y.min() <= top)
+
+
+def _level(flights: int, most: int) -> int:
+    """1 to 5, even steps of the logarithm between 1 and the most."""
+    if most <= 1:
+        return 3
+    return 1 + min(4, int(5 * math.log(flights) / math.log(most + 1)))
+
+
+def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme, wide: bool) -> None:
+    import matplotlib.patheffects as effects
+
+    found = []
+    left, right, bottom, top = view.bounds
+    for airport in airports:
+        if airport.position:
+            for copy in shifted(np.array([airport.position]), view):
+                x, y = view.project(copy)[0]
+                if left <= x <= right and bottom <= y <= top:
+                    found.append((float(x), float(y), airport))
+    if not found:
+        return
+    most = max(a.outbound + a.inbound for _, _, a in found)
+    sizes = [(10 if wide else 7) * (a.outbound + a.inbound) / most + 0.8 for _, _, a in found]
+    axes.scatter(
+        [x for x, _, _ in found],
+        [y for _, y, _ in found],
+        s=sizes,
+        color=theme["second"],
+        linewidths=0,
+        zorder=4,
+        gid="airports",
+    )
+    taken: list[tuple[float, float]] = []
+    size = 8.0
+    across = (right - left) / (axes.figure.get_figwidth() * 72)  # type: ignore[union-attr]
+    for x, y, airport in found:
+        if len(taken) >= (MAP_LABELS if wide else 6):
+            break
+        wide_label, high_label = 26 * across, 10 * across
+        if x + wide_label > right or y + high_label > top or y - high_label < bottom:
+            continue
+        if any(abs(x - other) < wide_label * 1.15 and abs(y - beside) < high_label * 1.3 for other, beside in taken):
+            continue
+        taken.append((x, y))
+        axes.annotate(
+            airport.code,
+            (x, y),
+            xytext=(3, 2.5),
+            textcoords="offset points",
+            fontsize=size,
+            color=theme["ink"],
+            zorder=5,
+            path_effects=[effects.withStroke(linewidth=2, foreground=theme["surface"])],
+        )
+
+
+# --- bars --------------------------------------------------------------------------------------------------------
+
+
+def hours(counts: Sequence[tuple[int, int]], days: int, theme: Theme) -> Figure:
+    """Arrivals and departures in each hour of the day; over several days the mean of a day."""
+    figure, axes = _figure(theme, 2.5)
+    at = np.arange(24)
+    scale = 1 / max(days, 1)
+    axes.bar(at - 0.21, [arrivals * scale for arrivals, _ in counts], 0.4, color=theme["first"], label="Arrivals")
+    axes.bar(at + 0.21, [out * scale for _, out in counts], 0.4, color=theme["second"], label="Departures")
+    _hour_axis(axes)
+    axes.set_ylabel("flights per hour" if days == 1 else "flights per hour, mean")
+    _grid(axes, theme, "y")
+    _legend(axes, theme, 2)
+    return figure
+
+
+def _hour_axis(axes: Axes) -> None:
+    axes.set_xticks(range(0, 24, 3), [f"{hour:02d}" for hour in range(0, 24, 3)])
+    axes.set(xlim=(-0.7, 23.7), xlabel="hour of the day (UTC)")
+
+
+def _whole_numbers(axes: Axes, along: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis = axes.xaxis if along == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def ranked(
+    bars: Sequence[tuple[str, float]], theme: Theme, unit: str, role: str = "first", quiet: frozenset[str] = frozenset()
+) -> Figure:
+    """Horizontal bars, each with its number; those in `quiet` are pale, since they say what is not known."""
+    figure, axes = _figure(theme, max(0.9, 0.24 * len(bars) + 0.5))
+    values = [value for _, value in bars]
+    most = max(values, default=1) or 1
+    colours = [theme["quiet"] if name in quiet else theme[role] for name, _ in bars]
+    axes.barh(range(len(bars)), values, 0.7, color=colours)
+    for at, value in enumerate(values):
+        axes.text(value + most * 0.015, at, number(value), va="center", ha="left", fontsize=8.5, color=theme["ink"])
+    axes.set_yticks(range(len(bars)), [name for name, _ in bars], color=theme["ink"])
+    axes.set(xlim=(0, most * 1.14), ylim=(len(bars) - 0.5, -0.5), xlabel=unit)
+    _whole_numbers(axes, "x")
+    _grid(axes, theme, "x")
+    return figure
+
+
+def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
+    """Flights of each day that has any; days without are gaps, not zeros."""
+    from datetime import date
+
+    import matplotlib.dates as mdates
+
+    figure, axes = _figure(theme, 2.4)
+    days = mdates.date2num([date.fromisoformat(day) for day, _ in counts])
+    axes.xaxis_date()
+    axes.bar(days, [n for _, n in counts], 0.9, color=theme["first"])
+    locator = mdates.AutoDateLocator(minticks=2, maxticks=5)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
+    axes.set(ylabel="flights per day", xlabel="day last seen (UTC)")
+    _whole_numbers(axes, "y")
+    _grid(axes, theme, "y")
+    return figure
+
+
+def shares(parts: Sequence[tuple[str, float]], theme: Theme) -> Figure:
+    """Bars of 100 %: what is known, and what is not."""
+    figure, axes = _figure(theme, 0.27 * len(parts) + 0.75)
+    known = [100 * share for _, share in parts]
+    axes.barh(range(len(parts)), known, 0.62, color=theme["first"], label="known")
+    axes.barh(range(len(parts)), [100 - k for k in known], 0.62, left=known, color=theme["quiet"], label="not known")
+    for at, value in enumerate(known):
+        inside = value > 20
+        axes.text(
+            value - 1.5 if inside else value + 1.5,
+            at,
+            f"{value:.1f} %",
+            va="center",
+            ha="right" if inside else "left",
+            fontsize=8.5,
+            color=theme["surface"] if inside else theme["ink"],
+        )
+    axes.set_yticks(range(len(parts)), [name for name, _ in parts], color=theme["ink"])
+    axes.set(xlim=(0, 100), ylim=(len(parts) - 0.5, -0.5), xlabel="share of the flights (%)")
+    _legend(axes, theme, 2)
+    return figure
+
+
+def position_age(states: States, theme: Theme) -> Figure:
+    """How old a position is at the instant it stands for, in classes."""
+    figure, axes = _figure(theme, 2.3)
+    names = [
+        f"≤ {AGE_STEPS_S[0]}",
+        *(f"{low}–{up}" for low, up in pairwise(AGE_STEPS_S)),
+        f"> {AGE_STEPS_S[-1]}",
+    ]
+    values = [100 * share for share in states.age_shares]
+    stale = AGE_STEPS_S.index(15)
+    colours = [theme["first"] if at <= stale else theme["second"] for at in range(len(values))]
+    axes.bar(range(len(values)), values, 0.75, color=colours)
+    for at, value in enumerate(values):
+        told = f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+        axes.text(at, value + max(values) * 0.02, told, ha="center", va="bottom", fontsize=8, color=theme["ink"])
+    axes.set_xticks(range(len(values)), names, fontsize=7.6)
+    axes.set(xlabel="age of the position (s)", ylabel="share of the positions (%)", ylim=(0, max(values) * 1.12))
+    _grid(axes, theme, "y")
+    return figure
+
+
+def aircraft_by_hour(states: States, theme: Theme) -> Figure:
+    figure, axes = _figure(theme, 2.3)
+    axes.bar(range(24), states.aircraft_by_hour, 0.8, color=theme["first"])
+    _hour_axis(axes)
+    axes.set_ylabel("aircraft" if len(states.days) == 1 else "aircraft, mean of the days")
+    _whole_numbers(axes, "y")
+    _grid(axes, theme, "y")
+    return figure
+
+
+# --- the matrix --------------------------------------------------------------------------------------------------
+
+
+def heatmap(matrix: Matrix, theme: Theme) -> Figure:
+    """Flights from each row's airport to each column's; the number stands in the cell."""
+    from matplotlib.patches import Rectangle
+
+    size = len(matrix.airports)
+    figure, axes = _figure(theme, WIDTH * 1.0)
+    most = max((flights for row in matrix.flights for flights in row), default=1) or 1
+    for y, row in enumerate(matrix.flights):
+        for x, flights in enumerate(row):
+            level = _level(flights, most) if flights else 0
+            axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=theme[SEQUENCE[level]], linewidth=0))
+            if flights:
+                axes.text(
+                    x,
+                    y,
+                    f"{flights:,}" if flights < 1000 else f"{flights / 1000:.0f}k",
+                    ha="center",
+                    va="center",
+                    fontsize=6.3,
+                    color=theme["on_dark" if level >= 4 else "on_light"],
+                )
+            elif x == y:
+                axes.plot([x - 0.2, x + 0.2], [y + 0.2, y - 0.2], color=theme["grid"], linewidth=0.8)
+    axes.set_xticks(range(size), matrix.airports, rotation=90, color=theme["ink"], fontsize=7.6)
+    axes.set_yticks(range(size), matrix.airports, color=theme["ink"], fontsize=7.6)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal", xlabel="to", ylabel="from")
+    return figure
+
+
+# --- out of matplotlib -------------------------------------------------------------------------------------------
+
+
+def as_svg(figure: Figure, name: str, label: str) -> str:
+    """The drawing for the page: text as text, CSS variables for colours, one decimal, `label` for those who listen."""
+    import matplotlib as mpl
+
+    out = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' d="([^"]*)"', lambda found: f' d="{_shorter(found.group(1))}"', svg)
+    # Ids are made from what is drawn, so two figures may share one: the name keeps them apart.
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"font(?:-family)?: [^;\"]*'[^;\"]*", _font, svg)
+    head = re.match(r"<svg[^>]*>", svg)
+    box = re.search(r'viewBox="[^"]*"', svg)
+    assert head and box
+    opened = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box.group(0)} '
+    svg = f'{opened}role="img" aria-label="{label}">{svg[head.end() :]}'
+    return with_variables(re.sub(r"\n\s*", "\n", svg)).strip()
+
+
+def _shorter(path: str) -> str:
+    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found.group(0)):.1f}", path).replace("\n", "")
+
+
+def _font(found: re.Match[str]) -> str:
+    size = re.search(r"[\d.]+px", found.group(0))
+    return f"font-size: {size.group(0)}" if size else "font-family: inherit"
+
+
+def as_png(figure: Figure, dpi: int = 200) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+    return out.getvalue()

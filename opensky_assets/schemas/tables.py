@@ -1,0 +1,72 @@
+"""The catalogue: every table of the lake under the name it has in Dagster, in SQL and in the docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
+from opensky_assets.schemas.airports import AIRPORTS
+from opensky_assets.schemas.contract import Contract
+from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
+from opensky_assets.schemas.flights import FLIGHTS
+from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS
+from opensky_assets.schemas.quarantine import QUARANTINE
+from opensky_assets.schemas.state_vectors import STATE_VECTORS
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake. `path` is one Parquet file, or a folder with one folder `day=YYYY-MM-DD` a day."""
+
+    name: str
+    group: str
+    path: str
+    contract: Contract
+    day: str
+    """What the day is the day of; empty for a table without days."""
+    origin: str
+    """What the table is made of."""
+
+    @property
+    def daily(self) -> bool:
+        return not self.path.endswith(".parquet")
+
+
+def _quarantine(table: str) -> Table:
+    origin = f"records of {table} that broke its contract"
+    return Table(
+        f"quarantine_{table}", "quarantine", f"quarantine/{table}", QUARANTINE, "the record, where told", origin
+    )
+
+
+def _mart(contract: Contract) -> Table:
+    day = "the movement" if contract in BY_MOVEMENT else "lastseen"
+    origin = "enriched_flights"
+    if contract.name == "data_quality_daily":
+        day, origin = "the records", "the manifests of the raw tables, enriched_flights"
+    return Table(contract.name, "marts", contract.path, contract, day, origin)
+
+
+TABLES: tuple[Table, ...] = (
+    Table("aircraft_database", "reference", AIRCRAFT_DATABASE.path, AIRCRAFT_DATABASE, "", "OpenSky's aircraft tables"),
+    Table("airports", "reference", AIRPORTS.path, AIRPORTS, "", "the package airportsdata (MIT)"),
+    Table("raw_flights", "raw", FLIGHTS.path, FLIGHTS, "lastseen", "OpenSky's flight lists"),
+    Table(
+        "raw_state_vectors",
+        "raw",
+        STATE_VECTORS.path,
+        STATE_VECTORS,
+        "the hour that the object's key names",
+        "OpenSky's hourly state vectors",
+    ),
+    Table(
+        "enriched_flights",
+        "core",
+        ENRICHED_FLIGHTS.path,
+        ENRICHED_FLIGHTS,
+        "lastseen",
+        "raw_flights, aircraft_database, airports",
+    ),
+    *(_mart(mart) for mart in MARTS),
+    *(_quarantine(name) for name in ("flights", "state_vectors", "aircraft_database")),
+)

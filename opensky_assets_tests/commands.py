@@ -1,0 +1,59 @@
+"""The command line as a user calls it: a process of its own, with settings of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+needs_shared_data = pytest.mark.skipif(
+    not SHARED_DATA.is_dir(), reason=f"the recorded OpenSky data is not beside the checkout ({SHARED_DATA})"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source, and a lake, a warehouse and a Dagster history below one folder."""
+
+    source: Path
+    folder: Path
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENSKY_")}
+        return kept | {
+            "OPENSKY_SOURCE": str(self.source),
+            "OPENSKY_LAKE": str(self.lake),
+            "OPENSKY_WAREHOUSE": str(self.warehouse),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start `opensky-assets …` in `folder`, so that its `data/dagster` is there too."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "opensky_assets.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment() | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output)

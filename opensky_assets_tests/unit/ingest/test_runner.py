@@ -1,0 +1,59 @@
+"""Many objects at once: the same files whoever reads them, and one object's trouble stops no other."""
+
+import random
+from datetime import date
+
+import pytest
+
+from opensky_assets.ingest import runner
+from opensky_assets.ingest.plan import days_of
+from opensky_assets.ingest.sync import sync_days
+from opensky_assets.lake import Lake, LakeError
+from opensky_assets.schemas import FLIGHTS
+from opensky_assets.settings import Settings
+from opensky_assets.sources.keys import Period
+from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.buckets import TODAY, files_of, put
+from opensky_assets_tests.containers import gz
+from opensky_assets_tests.mutations import sound_file
+
+DAYS = list(days_of(Period(date(2019, 1, 1), date(2019, 12, 31))))
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    for month in range(1, 7):
+        first = date(2019, month, 1)
+        lines = sound_file(random.Random(month), "flights", 200, first, first.replace(day=28))
+        key = f"flights/flightlist_2019{month:02d}01_2019{month:02d}28.csv.gz"
+        put(tmp_path / "bucket", key, gz(b"\n".join([*lines, b"broken"])) if month != 4 else b"damaged")
+    return tmp_path / "bucket"
+
+
+def sync(bucket, lake, workers):
+    said = []
+    settings = Settings(_env_file=None, workers=workers)
+    return sync_days(FLIGHTS, DAYS, LocalStore(bucket), lake, settings, TODAY, said.append), said
+
+
+def test_a_pool_of_processes_writes_the_same_files(bucket, tmp_path, monkeypatch):
+    one, two = Lake(tmp_path / "one"), Lake(tmp_path / "two")
+    alone, _ = sync(bucket, one, 1)
+    monkeypatch.setattr(runner, "SMALL_BYTES", 0)
+    together, said = sync(bucket, two, 2)
+    assert files_of(one.root) == files_of(two.root)
+    assert {m.source.key for m in alone.read} == {m.source.key for m in together.read}
+    assert len(together.read) == 5 and together.failed == alone.failed
+    assert {day[:7] for day in together.failed} == {"2019-04"}
+    assert said[-1].startswith("6 of 6 objects, 1,005 records")
+    assert not two.path("_staging").exists()
+
+
+def test_trouble_with_the_lake_ends_the_pool_with_its_message(bucket, tmp_path, monkeypatch):
+    lake = Lake(tmp_path / "lake")
+    monkeypatch.setattr(runner, "SMALL_BYTES", 0)
+    put(lake.root, "raw", b"a file where the folder of raw tables should be")
+    with pytest.raises(LakeError, match=r"the lake .* cannot be written \(.*OPENSKY_LAKE"):
+        sync(bucket, lake, 2)
+    assert lake.manifests("flights") == {}
+    assert not lake.path("_staging").exists()

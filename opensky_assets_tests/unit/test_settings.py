@@ -1,0 +1,103 @@
+"""Settings: what may stand in them, and what is said of what may not."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from opensky_assets.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_all_are_optional():
+    settings = load_settings()
+    assert (settings.source, settings.lake, settings.warehouse) == (
+        "data/bucket", "data/lake", Path("data/warehouse.duckdb"),
+    )  # fmt: skip
+    assert (settings.source_anonymous, settings.engine, settings.env) == (True, "local", "local")
+    assert settings.quarantine_limit == 0.05
+    assert settings.year is settings.month is settings.day is settings.file_limit is settings.workers is None
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields])
+def test_empty_means_unset(name, monkeypatch):
+    monkeypatch.setenv(f"OPENSKY_{name.upper()}", "")
+    assert load_settings() == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("YEAR", "2016", "2017"),
+        ("YEAR", "twenty", "integer"),
+        ("YEAR", "9999", "2100"),
+        ("MONTH", "13", "12"),
+        ("MONTH", "0", "1"),
+        ("DAY", "32", "31"),
+        ("DAY", "1.5", "integer"),
+        ("FILE_LIMIT", "0", "1"),
+        ("FILE_LIMIT", "-3", "1"),
+        ("WORKERS", "0", "1"),
+        ("WORKERS", "all", "integer"),
+        ("ENGINE", "duck", "'local'"),
+        ("ENV", "prod", "'production'"),
+        ("QUARANTINE_LIMIT", "5", "1"),
+        ("QUARANTINE_LIMIT", "-0.1", "0"),
+        ("QUARANTINE_LIMIT", "nan", ""),
+        ("QUARANTINE_LIMIT", "5%", "number"),
+        ("SOURCE_ANONYMOUS", "maybe", "boolean"),
+        ("LAKE", "s3://lake", "folder"),
+    ],
+)
+def test_a_bad_value_is_told_in_one_line_with_what_is_allowed(name, value, allowed, monkeypatch):
+    monkeypatch.setenv(f"OPENSKY_{name}", value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    message = str(raised.value)
+    assert message.startswith(f"OPENSKY_{name}='{value}': ")
+    assert allowed in message.split(": ", 1)[1]
+    assert "\n" not in message
+
+
+def test_all_bad_values_are_told_at_once(monkeypatch):
+    monkeypatch.setenv("OPENSKY_YEAR", "x")
+    monkeypatch.setenv("OPENSKY_DAY", "99")
+    with pytest.raises(SettingsError, match=r"OPENSKY_YEAR='x'.*; OPENSKY_DAY='99'"):
+        load_settings()
+
+
+def test_a_file_is_read_and_the_environment_wins(elsewhere, monkeypatch):
+    (elsewhere / ".env").write_text(
+        "OPENSKY_SOURCE=s3://b/p\nOPENSKY_YEAR=2019\nOPENSKY_MONTH=\nOTHER=1\nOPENSKY_X=y\n"
+    )
+    monkeypatch.setenv("OPENSKY_YEAR", "2020")
+    settings = load_settings(day=7)
+    assert (settings.source, settings.year, settings.month, settings.day) == ("s3://b/p", 2020, None, 7)
+
+
+def test_a_bad_value_in_the_file_is_told_like_any(elsewhere):
+    (elsewhere / ".env").write_text("OPENSKY_MONTH=May\n")
+    with pytest.raises(SettingsError, match="OPENSKY_MONTH='May'"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("filters", "days"),
+    [
+        ({}, {"2019-05-07", "2019-06-07", "2020-05-07", "2020-05-08"}),
+        ({"year": 2019}, {"2019-05-07", "2019-06-07"}),
+        ({"month": 5}, {"2019-05-07", "2020-05-07", "2020-05-08"}),
+        ({"day": 8}, {"2020-05-08"}),
+        ({"year": 2019, "month": 6, "day": 7}, {"2019-06-07"}),
+        ({"year": 2021}, set()),
+    ],
+)
+def test_filters_let_their_days_through(filters, days):
+    settings = load_settings(**filters)
+    every = ("2019-05-07", "2019-06-07", "2020-05-07", "2020-05-08")
+    assert {day for day in every if settings.wants(date.fromisoformat(day))} == days
