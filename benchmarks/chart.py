@@ -22,12 +22,14 @@ def draw(turns: Path, out: Path) -> Path:
     names = sorted(seconds, key=lambda name: seconds[name])
     rows = found["ours"][0]["rows"] if "ours" in found else max(r[0]["rows"] for r in found.values())
     figure, axes = plt.subplots(1, 2, figsize=(10, 0.42 * len(names) + 1.4), sharey=True)
-    for axis, values, label, log in ((axes[0], seconds, "seconds", True), (axes[1], memory, "peak MB", True)):
+    for axis, values, label in ((axes[0], seconds, "seconds"), (axes[1], memory, "peak MB")):
         colours = ["#1f6feb" if name == "ours" else "#9aa4b2" for name in names]
         bars = axis.barh(names, [values[name] for name in names], color=colours)
-        axis.bar_label(bars, [f"{values[n]:.1f}" if label == "seconds" else f"{values[n]:.0f}" for n in names], padding=3)
+        axis.bar_label(
+            bars, [f"{values[n]:.1f}" if label == "seconds" else f"{values[n]:.0f}" for n in names], padding=3
+        )
         axis.set_xlabel(f"{label} (median)")
-        axis.set_xscale("log" if log else "linear")
+        axis.set_xscale("log")
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0.15)
     axes[0].invert_yaxis()

@@ -22,8 +22,8 @@ NUMBERS = {
 }  # fmt: skip
 FLAGS = {"states": ["onground", "alert", "spi"], "flights": []}
 COLUMNS = {
-    "states": ["time", "icao24", "lat", "lon", "velocity", "heading", "vertrate", "callsign", "onground", "alert", "spi",
-               "squawk", "baroaltitude", "geoaltitude", "lastposupdate", "lastcontact"],
+    "states": ["time", "icao24", "lat", "lon", "velocity", "heading", "vertrate", "callsign", "onground", "alert",
+               "spi", "squawk", "baroaltitude", "geoaltitude", "lastposupdate", "lastcontact"],
     "flights": ["callsign", "number", "icao24", "registration", "typecode", "origin", "destination", "firstseen",
                 "lastseen", "day", "latitude_1", "longitude_1", "altitude_1", "latitude_2", "longitude_2",
                 "altitude_2"],

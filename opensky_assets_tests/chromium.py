@@ -18,9 +18,16 @@ from typing import Any
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run --hide-scrollbars --remote-debugging-pipe"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
 
 
 @dataclass
@@ -110,8 +117,9 @@ def chromium() -> Iterator[Chromium]:
     to_us, from_browser = os.pipe()
 
     def hand_over() -> None:  # the browser reads from 3 and writes to 4
-        os.dup2(to_browser, 3)
-        os.dup2(from_browser, 4)
+        reading, writing = os.dup(to_browser), os.dup(from_browser)  # out of the way, should they be 3 or 4
+        os.dup2(reading, 3)
+        os.dup2(writing, 4)
 
     process = subprocess.Popen(
         [BROWSER, *FLAGS, f"--user-data-dir={profile}", "about:blank"],

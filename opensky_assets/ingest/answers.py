@@ -248,4 +248,4 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, float)
 
 
-ANSWERS = Format(_clean, _convert, _examine)
+ANSWERS = Format(lambda lines, layout: None, _clean, _convert, _examine)

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-BLOCK_BYTES = 16 << 20
-"""Larger blocks were measured to be slower: they fall out of the processor's cache."""
+import numpy as np
+
+BLOCK_BYTES = 8 << 20
+"""Measured: larger blocks fall out of the processor's cache, smaller ones pay more for their start."""
+
+LF = 10
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is no record of OpenSky's; it is quarantined without being held in memory."""
@@ -30,12 +34,15 @@ def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
     size = max(size, MAX_LINE_BYTES)
     rest, line = b"", 1
     while chunk := stream.read(size):
-        data = rest + chunk if rest else chunk
-        end = data.rfind(b"\n") + 1
-        block, rest = data[:end], data[end:]
-        if block:
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            block = b"".join((rest, memoryview(chunk)[:end]))
+            rest = chunk[end:]
+            del chunk  # two blocks at a time are enough
             yield from _without_long_lines(block, line)
-            line += block.count(b"\n")
+            line += int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == LF))
+        else:
+            rest += chunk
         if len(rest) > MAX_LINE_BYTES:
             yield Block(rest[:MAX_LINE_BYTES], line, too_long=True)
             rest = _skip_line(stream)

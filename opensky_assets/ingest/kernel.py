@@ -23,7 +23,7 @@ from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceObject
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Changes when the same object and contract would give other rows or files."""
 
 
@@ -103,6 +103,8 @@ class _Ingest:
             f"{contract.path}/day={{day}}/{item.stem}.parquet",
             contract.schema,
             sort_by=contract.key,
+            dictionary=[column.name for column in contract.columns if column.repeats],
+            delta=[column.name for column in contract.columns if column.steps],
             metadata=provenance,
         )
         self.bad = DayFiles(
@@ -133,7 +135,7 @@ class _Ingest:
         self.records += parsed.records
         for day, rows in _by_day(parsed.rows, self.task.period):
             self.written[day] += rows.height
-            self.good.write(day, rows.drop(DAY).to_arrow(compat_level=pl.CompatLevel.oldest()))
+            self.good.write(day, rows.drop(DAY).to_arrow(compat_level=pl.CompatLevel.newest()))
         if parsed.rejects.height:
             rejects = parsed.rejects.with_columns(pl.lit(self.task.source.key).alias("object"))
             for (day,), rows in rejects.partition_by("day", as_dict=True).items():

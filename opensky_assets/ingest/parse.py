@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -50,6 +51,8 @@ REJECTS = pl.Schema(
 )
 DAY = "__day"
 """Name of the partition's column while a frame is on its way; never published."""
+AT = "__at"
+"""Name of the column that says which of the block's lines a row comes from; never published."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Parsed:
 
 
 class Lines:
-    """The physical lines of a block, found without touching one by one."""
+    """The physical lines of a block, found without touching one by one, and only where somebody asks for them."""
 
     def __init__(self, block: Block) -> None:
         data = block.data
@@ -75,12 +78,33 @@ class Lines:
         self.data = data
         self.first = block.first_line
         self.bytes = np.frombuffer(data, dtype=np.uint8)
-        self.ends = np.flatnonzero(self.bytes == LF)
-        self.starts = np.concatenate((np.zeros(1, dtype=np.int64), self.ends[:-1] + 1))
-        self.lengths = self.ends - self.starts
+        self.count = int(np.count_nonzero(self.bytes == LF))
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        return np.flatnonzero(self.bytes == LF)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        return np.concatenate((np.zeros(1, dtype=np.int64), self.ends[:-1] + 1))
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return self.ends - self.starts
 
     def raw(self, at: int) -> bytes:
         return self.data[self.starts[at] : self.ends[at]]
+
+    def look_clean(self, fields: int) -> bool:
+        """Whether the block has nothing but plain bytes, and as many commas as lines that are all clean have. A line
+        too short and one too long can still make up for each other; a parser that refuses the long one tells."""
+        data = self.bytes
+        return (
+            int(data.max()) < 127
+            and b'"' not in self.data
+            and int(np.count_nonzero(data < 32)) == self.count
+            and int(np.count_nonzero(data == COMMA)) == self.count * (fields - 1)
+        )
 
     def clean(self, fields: int) -> np.ndarray:
         """For each line: nothing but plain bytes, and as many commas as the header has."""
@@ -112,9 +136,11 @@ class NeedsALook(Exception):
 
 @dataclass(frozen=True)
 class Format:
-    """How the lines of one format are read. `clean` says which need no second look; `convert` reads those, as a whole
-    (or raises `NeedsALook`); `examine` takes the others one by one."""
+    """How the lines of one format are read. `whole` reads a block in which no line needs a look, or gives nothing.
+    `clean` says which lines need no second look; `convert` reads those, as a whole (or raises `NeedsALook`); `examine`
+    takes the others one by one."""
 
+    whole: Callable[[Lines, Layout], pl.DataFrame | None]
     clean: Callable[[Lines, Layout], np.ndarray]
     convert: Callable[[bytes, Layout], pl.DataFrame]
     examine: Callable[[Lines, np.ndarray, Layout, str], tuple[pl.DataFrame | None, pl.DataFrame]]
@@ -130,31 +156,34 @@ def parse_block(block: Block, layout: Layout, period: Period, form: Format | Non
         return Parsed(1, _empty(layout), rejects_frame([reject]))
 
     lines = Lines(block)
+    if (frame := form.whole(lines, layout)) is not None:
+        return Parsed(lines.count, *_apply_contract(frame, np.arange(lines.count), layout, period, lines, only_day))
     clean = form.clean(lines, layout)
     all_clean = bool(clean.all())
     numbers = np.flatnonzero(clean)
     records = int(np.count_nonzero(lines.lengths))
 
-    frames, rejects = [], []
+    frames: list[tuple[pl.DataFrame, np.ndarray]] = []
+    rejects = []
     if len(numbers):
         data = lines.data if all_clean else lines.only(clean)
         try:
-            frames.append(form.convert(data, layout).with_columns(pl.Series("__at", numbers)))
+            frames.append((form.convert(data, layout), numbers))
         except NeedsALook:
             clean[:] = all_clean = False
     if not all_clean:
         repaired, refused = form.examine(lines, np.flatnonzero(~clean & (lines.lengths > 0)), layout, only_day)
         rejects.append(refused)
         if repaired is not None:
-            frames.append(repaired)
-    rows = []
-    for frame in frames:
-        good, refused = _apply_contract(frame, layout, period, lines, only_day)
-        rows.append(good)
+            frames.append((repaired.drop(AT), repaired[AT].to_numpy()))
+    good_rows = []
+    for frame, at in frames:
+        good, refused = _apply_contract(frame, at, layout, period, lines, only_day)
+        good_rows.append(good)
         rejects.append(refused)
     return Parsed(
         records,
-        pl.concat(rows) if rows else _empty(layout),
+        pl.concat(good_rows) if good_rows else _empty(layout),
         pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECTS),
     )
 
@@ -180,7 +209,7 @@ def _examine(
     if not good:
         return None, rejects_frame(bad)
     text = pl.DataFrame(good, schema=layout.text_schema, orient="row")
-    return _from_text(text, layout).with_columns(pl.Series("__at", at_good, dtype=pl.Int64)), rejects_frame(bad)
+    return _from_text(text, layout).with_columns(pl.Series(AT, at_good, dtype=pl.Int64)), rejects_frame(bad)
 
 
 def _split(raw: bytes, fields: int) -> list[str] | Reason:
@@ -203,21 +232,54 @@ def _split(raw: bytes, fields: int) -> list[str] | Reason:
 # --- from text to types ------------------------------------------------------------------------------------------
 
 
+def _convert_whole(lines: Lines, layout: Layout) -> pl.DataFrame | None:
+    """Parse a block at once, where all its lines are clean and all its values are what the contract says."""
+    if not lines.look_clean(len(layout.fields)):
+        return None
+    try:
+        frame = _read_strictly(lines.data, layout)
+    except (pl.exceptions.PolarsError, pa.ArrowInvalid):  # a line too long, a value that objects
+        return None
+    return frame if frame is not None and frame.height == lines.count else None
+
+
 def _convert(data: bytes, layout: Layout) -> pl.DataFrame:
     """Parse clean lines: strictly into types; where a value objects, as text, value by value."""
     try:
-        frame = _read(data, layout.typed_schema, layout.names)
-        times = [c.name for c in layout.columns if pa.types.is_timestamp(c.type) and not c.epoch]
-        return frame.with_columns(_strict_times(frame[name]) for name in times)
+        if (frame := _read_strictly(data, layout)) is None:
+            frame = _with_times(_read(data, layout.typed_schema, layout, NULL_TEXTS), layout)
+        return frame
     except (pl.exceptions.ComputeError, pa.ArrowInvalid):
-        return _from_text(_read(data, layout.text_schema, layout.names), layout)
+        return _from_text(_read(data, layout.text_schema, layout, NULL_TEXTS), layout)
 
 
-def _read(data: bytes, schema: dict[str, pl.DataType], names: list[str]) -> pl.DataFrame:
+def _read_strictly(data: bytes, layout: Layout) -> pl.DataFrame | None:
+    """Parse into types, with the empty field as the only null, for the parser is slower by half where it has to look
+    for other spellings. `None` where there may be one: as text, or as a number that is none."""
+    frame = _read(data, layout.typed_schema, layout, None)
+    tests = [pl.col(c.name).is_in(NULL_TEXTS[1:]).any().alias(c.name) for c in layout.columns if is_text(c)]
+    infinite = pl.col(pl.Float64).sum().is_finite().not_()  # one NaN, or one infinity, makes the sum so
+    return None if any(frame.select(*tests, infinite).row(0)) else _with_times(frame, layout)
+
+
+def _with_times(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    times = [c.name for c in layout.columns if pa.types.is_timestamp(c.type) and not c.epoch]
+    return frame.with_columns(_strict_times(frame[name]) for name in times) if times else frame
+
+
+def _read(
+    data: bytes, schema: dict[str, pl.DataType], layout: Layout, null_texts: tuple[str, ...] | None
+) -> pl.DataFrame:
+    names = layout.names
     frame = pl.read_csv(
-        data, has_header=False, schema=schema, quote_char=None, null_values=list(NULL_TEXTS), new_columns=names
+        data,
+        has_header=False,
+        schema=schema,
+        quote_char=None,
+        null_values=list(null_texts) if null_texts else None,
+        new_columns=names,
     )
-    return frame.select(name for name in names if not name.startswith("__extra_"))
+    return frame.select(name for name in names if not name.startswith("__extra_")) if layout.extra else frame
 
 
 def _strict_times(texts: pl.Series) -> pl.Series:
@@ -274,18 +336,27 @@ def _epoch(seconds: pl.Expr) -> pl.Expr:
     return (seconds * 1_000_000).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
 
 
-CSV = Format(lambda lines, layout: lines.clean(len(layout.fields)), _convert, _examine)
+CSV = Format(_convert_whole, lambda lines, layout: lines.clean(len(layout.fields)), _convert, _examine)
 
 
 # --- the contract ------------------------------------------------------------------------------------------------
 
 
 def _apply_contract(
-    frame: pl.DataFrame, layout: Layout, period: Period, lines: Lines, only_day: str
+    frame: pl.DataFrame, numbers: np.ndarray, layout: Layout, period: Period, lines: Lines, only_day: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split typed rows by the contract. The first fault in the order below is the one that is named."""
+    """Split typed rows, of the lines `numbers`, by the contract. The first fault in the order below is the one that
+    is named."""
     contract = layout.contract
-    frame = frame.with_columns(_tidy(c) for c in layout.columns if c.strip or c.lower)
+    if _is_flawless(frame, layout, period):
+        ready = {
+            c.name: _tidy(c) if (c.strip or c.lower) and not c.pattern else _as_contract(c, frame, None)
+            for c in layout.columns
+        }
+        return frame.select(_as_rows(ready, layout)), pl.DataFrame(schema=REJECTS)
+    frame = frame.with_columns(
+        *(_tidy(c) for c in layout.columns if c.strip or c.lower), pl.Series(AT, numbers, dtype=pl.Int64)
+    )
     bad_flags = {name.removeprefix("__bad_") for name in frame.columns if name.startswith("__bad_")}
 
     def unparsed(column: Column) -> pl.Expr | None:
@@ -327,13 +398,7 @@ def _apply_contract(
         usable.select(test.fill_null(False).alias(f"{at}") for at, (test, _, r) in enumerate(faults) if r in _BY_DAY)
     )
     faulty = tested.select(pl.any_horizontal(pl.all()).alias("faulty"))["faulty"]
-    rows = usable.select(
-        *(
-            pl.col(c.name) if c.name in layout.fields else pl.lit(None, polars_type(c)).alias(c.name)
-            for c in contract.columns
-        ),
-        day.alias(DAY),
-    )
+    rows = usable.select(_as_rows({c.name: pl.col(c.name) for c in layout.columns}, layout))
     if not faulty.any():
         return rows, pl.DataFrame(schema=REJECTS)
 
@@ -351,9 +416,45 @@ def _apply_contract(
             faults[fault][2],
             raw_text(lines.raw(at)),
         )
-        for own, at, fault in zip(days, spoiled["__at"], first, strict=True)
+        for own, at, fault in zip(days, spoiled[AT], first, strict=True)
     )
     return rows.filter(~faulty), rejects
+
+
+def _as_rows(found: dict[str, pl.Expr], layout: Layout) -> list[pl.Expr]:
+    """The columns of the contract, in its order, those `found` and nulls, and `DAY`."""
+    contract = layout.contract
+    day = found[contract.day_column or ""].dt.date().alias(DAY)
+    return [found.get(c.name, pl.lit(None, polars_type(c)).alias(c.name)) for c in contract.columns] + [day]
+
+
+def _is_flawless(frame: pl.DataFrame, layout: Layout, period: Period) -> bool:
+    """Whether a few aggregates already show that each row keeps the contract. `False` says nothing: then each value
+    is tested. A value that matches a column's pattern is tidy, since no pattern lets a blank or a capital in."""
+    if any(name.startswith("__bad_") for name in frame.columns):
+        return False
+    tests: list[pl.Expr] = []
+    for column in layout.columns:
+        value, kind = pl.col(column.name), frame.schema[column.name]
+        if not column.nullable:
+            tests.append(value.null_count() == 0)
+        if column.pattern:
+            tests.append(value.str.contains(column.pattern).all())
+        if kind == pl.Float64:
+            tests.append(value.sum().is_finite())  # one NaN, or one infinity, makes the sum so
+            if pa.types.is_integer(column.type):
+                tests.append((value == value.round()).all() & value.is_between(-128, 127).all())
+        if pa.types.is_timestamp(column.type):
+            time = value if kind == pl.Float64 else value.to_physical() / 1_000_000
+            tests += [time.min().fill_null(0) >= _YEAR_1_S, time.max().fill_null(0) < _YEAR_10000_S]
+    contract = layout.contract
+    day = pl.col(contract.day_column or "")
+    is_epoch = frame.schema[contract.day_column or ""] == pl.Float64
+    first, last = (_epoch(at).dt.date() if is_epoch else at.dt.date() for at in (day.min(), day.max()))
+    tests += [first >= period.first, last <= period.last]
+    if "day" in layout.fields and "day" in {c.name for c in contract.source_only}:
+        tests.append((pl.col("day").dt.date() == (_epoch(day) if is_epoch else day).dt.date()).all())
+    return all(frame.select(test.alias(str(at)) for at, test in enumerate(tests)).row(0))
 
 
 _BY_DAY = {Reason.DAY_MISMATCH, Reason.OUTSIDE_PERIOD}

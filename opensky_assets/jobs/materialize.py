@@ -13,6 +13,7 @@ from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, make_plan, require_space, stretches
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake
+from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
@@ -21,7 +22,7 @@ from opensky_assets.sources.store import open_source, source_kind
 FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
 FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
 STATE_ASSETS = ("raw_state_vectors",)
-DAILY_MARTS = (DATA_QUALITY_DAILY.name,)
+EVERY_DAY = (DATA_QUALITY_DAILY.name, "daily_report")
 
 
 class OutsideCalendar(ValueError):
@@ -78,6 +79,9 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
             failed += _dagster(_selection(plan, start, end), (start, end), log_level)
         done |= set(days)
         plan = make_plan(store, lake, settings, today)
+    if len(done) > 1 and days_with_facts(lake, min(done), max(done)):
+        asked_days = {"first": min(done), "last": max(done)}
+        failed += _dagster(["range_report"], None, log_level, {"range_report": {"config": asked_days}})
     if not done:
         say(f"no object of {store.uri} has rows of {first} to {last}: nothing to do")
     for stretch in failed:
@@ -91,7 +95,7 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
     failed: list[str] = []
     for table, assets in ((FLIGHTS.name, FLIGHT_ASSETS), (STATE_VECTORS.name, STATE_ASSETS)):
         for stretch in stretches(days.get(table, ())):
-            failed += _dagster([*assets, *DAILY_MARTS], stretch, log_level)
+            failed += _dagster([*assets, *EVERY_DAY], stretch, log_level)
     for stretch_failed in failed:
         say(f"FAILED: {stretch_failed}; the log above says why")
     return 1 if failed else 0
@@ -120,10 +124,12 @@ def _selection(plan: Plan, start: str, end: str) -> list[str]:
         chosen += FLIGHT_ASSETS
     if plan.of(STATE_VECTORS.name, days) or not days:
         chosen += STATE_ASSETS
-    return [*chosen, *DAILY_MARTS]
+    return [*chosen, *EVERY_DAY]
 
 
-def _dagster(assets: Sequence[str], days: tuple[str, str] | None, log_level: str) -> list[str]:
+def _dagster(
+    assets: Sequence[str], days: tuple[str, str] | None, log_level: str, ops: Mapping[str, object] | None = None
+) -> list[str]:
     """Run `dagster asset materialize` here, as the shell would, but without loading everything anew for each
     stretch. Returns what failed."""
     import click
@@ -134,7 +140,7 @@ def _dagster(assets: Sequence[str], days: tuple[str, str] | None, log_level: str
     if days:
         arguments += ["--partition-range", "...".join(days)]
     say(f"$ dagster asset materialize {' '.join(arguments)}")
-    config = {"loggers": {"console": {"config": {"log_level": log_level}}}}
+    config = {"loggers": {"console": {"config": {"log_level": log_level}}}, "ops": dict(ops or {})}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SupersessionWarning)  # of this command by `dg launch`; both work

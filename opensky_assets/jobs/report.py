@@ -56,6 +56,7 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
         ("gone from the source, rows kept", [m.source.key for m in plan.vanished]),
         ("not recognised, left alone", plan.unrecognised),
         ("outside the calendar, left alone", plan.outside_calendar),
+        ("could not be read now, left alone", plan.unreadable),
     ):
         for key in list(keys)[:20]:
             yield f"  {name}: {key}"

@@ -71,7 +71,7 @@ def _format(wanted: str | None, out: Path | None) -> str:
 
 
 def _as_table(connection: duckdb.DuckDBPyConnection, query: str, out: Path | None) -> None:
-    answer = connection.sql(query)
+    answer: duckdb.DuckDBPyRelation | None = connection.sql(query)
     if answer is None:
         return
     width = shutil.get_terminal_size((160, 40)).columns

@@ -29,7 +29,8 @@ def table_lines(lake: Lake) -> Iterator[str]:
     """One line a table: its name, what the lake has of it, what it is."""
     width = max(len(table.name) for table in TABLES)
     for table in TABLES:
-        yield f"{table.name:<{width}}  {_held(lake, table):<34}  {table.contract.description.split('. ')[0].rstrip('.')}"
+        told = re.split(r"[.:;] ", table.contract.description)[0].rstrip(".")
+        yield f"{table.name:<{width}}  {_held(lake, table):<34}  {told}"
     yield ""
     yield 'Columns and units: opensky-assets tables NAME. SQL: opensky-assets sql "FROM NAME"'
 

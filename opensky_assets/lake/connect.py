@@ -43,12 +43,23 @@ def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
             hive = ", hive_partitioning = true, hive_types = {'day': DATE}" if table.daily else ""
             connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{hive})")
         else:
-            day = [pa.field("day", pa.date32())] if table.daily else []
-            empty = pa.schema([*table.contract.schema, *day]).empty_table()
-            connection.register("empty", empty)
-            connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM empty")
-            connection.unregister("empty")
+            columns = [f"NULL::{_sql_type(field.type)} AS {field.name}" for field in table.contract.schema]
+            columns += ["NULL::DATE AS day"] if table.daily else []
+            connection.execute(f"CREATE VIEW {table.name} AS SELECT {', '.join(columns)} WHERE false")
     for table in TABLES:
         for _, statement in range_statements(table.name):
             connection.execute(statement)
     return connection
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+    return {
+        pa.string(): "VARCHAR",
+        pa.int8(): "TINYINT",
+        pa.int64(): "BIGINT",
+        pa.float64(): "DOUBLE",
+        pa.bool_(): "BOOLEAN",
+        pa.date32(): "DATE",
+    }[kind]

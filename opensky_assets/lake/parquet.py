@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from opensky_assets.lake.manifest import OutputFile
@@ -30,13 +33,17 @@ class DayFiles:
     """Writes tables, handed over day by day in any order, to one staged file a day.
 
     `relative` is the path in the lake with `{day}` in it. Rows are sorted by `sort_by` within a row group only: a
-    whole day is never held. `metadata` goes into each footer. The same rows in the same order give the same bytes.
+    whole day is never held. Columns named in `dictionary`, and texts, are written as numbers into a list of their
+    values, columns in `delta` as steps. `metadata` goes into each footer. The same rows in the same order give the
+    same bytes.
     """
 
     folder: Path
     relative: str
     schema: pa.Schema
     sort_by: Sequence[str] = ()
+    dictionary: Sequence[str] = ()
+    delta: Sequence[str] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     compression_level: int = 1
     _days: dict[str, _Day] = field(default_factory=dict)
@@ -47,7 +54,7 @@ class DayFiles:
         if not table.num_rows:
             return
         state = self._days.setdefault(day, _Day(self.folder / f"{day}.parquet"))
-        state.buffered.append(table.select(self.schema.names).cast(self.schema))
+        state.buffered.append(table.select(self.schema.names))
         state.rows_buffered += table.num_rows
         self._buffered += table.num_rows
         while state.rows_buffered >= ROW_GROUP_ROWS:
@@ -59,7 +66,8 @@ class DayFiles:
         table = pa.concat_tables(state.buffered)
         part, rest = table.slice(0, limit), table.slice(limit)
         if self.sort_by:
-            part = part.sort_by([(name, "ascending") for name in self.sort_by])
+            part = sort_rows(part, self.sort_by)
+        part = part.cast(self.schema)
         if state.writer is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             state.writer = pq.ParquetWriter(
@@ -67,7 +75,8 @@ class DayFiles:
                 self.schema.with_metadata(dict(self.metadata)) if self.metadata else self.schema,
                 compression="zstd",
                 compression_level=self.compression_level,
-                use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type)],
+                use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type) or f.name in self.dictionary],
+                column_encoding={name: "DELTA_BINARY_PACKED" for name in self.delta} or None,
                 write_page_index=True,
             )
         state.writer.write_table(part.replace_schema_metadata(self.metadata or None), row_group_size=limit)
@@ -88,3 +97,39 @@ class DayFiles:
             staged[path] = state.staged
             outputs.append(OutputFile(path, state.rows, state.staged.stat().st_size))
         return staged, outputs
+
+
+def sort_rows(table: pa.Table, by: Sequence[str]) -> pa.Table:
+    """The rows in ascending order, the first column leading, nulls last; rows of the same key stay in their order.
+
+    A stable sort a column, the last one first, each of numbers: texts by the rank of their distinct values, which are
+    few. That is several times as fast as comparing rows, and free where a column is in order already.
+    """
+    frame = pl.DataFrame(pl.from_arrow(table, rechunk=True))
+    order: np.ndarray | None = None
+    for name in reversed(by):
+        codes = _codes(frame[name])
+        if order is not None:
+            codes = codes[order]
+        if bool((codes[1:] >= codes[:-1]).all()):
+            continue
+        step = np.argsort(codes, kind="stable")
+        order = step if order is None else order[step]
+    if order is not None:
+        frame = frame[pl.Series(order.astype(np.uint32))]
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _codes(values: pl.Series) -> np.ndarray:
+    """Numbers in the order of the values."""
+    if values.dtype == pl.String:
+        texts = values.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+        # Nulls are filled by Polars: where Arrow makes a scalar of a number it imports pandas, for a second.
+        order = pl.Series(pc.sort_indices(texts.dictionary)).to_numpy()
+        ranks = np.empty(len(order) + 1, dtype=np.uint16 if len(order) < 1 << 16 else np.uint32)
+        ranks[order] = np.arange(len(order))
+        ranks[-1] = len(order)  # of nulls
+        return ranks[pl.Series(texts.indices).fill_null(len(order)).to_numpy()]
+    if values.null_count() or values.dtype.is_float() or values.dtype == pl.Boolean:
+        return values.rank("dense").fill_null(len(values) + 1).to_numpy()
+    return values.to_physical().to_numpy()

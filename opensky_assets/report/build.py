@@ -10,6 +10,8 @@ from opensky_assets.report import figures
 from opensky_assets.report.data import ReportData, report_data
 from opensky_assets.report.page import MOST_BYTES, Card, cards, page, span
 from opensky_assets.report.theme import PICTURE
+from opensky_assets.schemas import DATA_QUALITY_DAILY, STATE_VECTORS
+from opensky_assets.schemas.marts import AIRPORT_TRAFFIC
 
 
 class ReportTooLarge(Exception):
@@ -34,13 +36,20 @@ def report_folder(first: str, last: str) -> str:
 
 def days_with_facts(lake: Lake, first: str, last: str) -> list[str]:
     """The days of a range that a report can say something of."""
-    tables = ("marts/data_quality_daily", "marts/airport_traffic", "raw/state_vectors")
-    return sorted({day for table in tables for day in lake.days(table) if first <= day <= last})
+    return _days(lake, (DATA_QUALITY_DAILY.path, STATE_VECTORS.path), first, last)
 
 
-def build_report(lake: Lake, first: str, last: str, days: Sequence[str] | None = None) -> Report:
-    """Publish the report over `first` to `last`. `days`: those of them to read; by default all that the lake has."""
-    data = report_data(lake, first, last, [first] if first == last else (days or days_with_facts(lake, first, last)))
+def _days(lake: Lake, paths: Sequence[str], first: str, last: str) -> list[str]:
+    return sorted({day for path in paths for day in lake.days(path) if first <= day <= last})
+
+
+def build_report(lake: Lake, first: str, last: str) -> Report:
+    """Publish the report over the days from `first` to `last`."""
+    days = [first]
+    if first != last:
+        # Movements are also on days that have no flight list of their own.
+        days = _days(lake, (DATA_QUALITY_DAILY.path, STATE_VECTORS.path, AIRPORT_TRAFFIC.path), first, last)
+    data = report_data(lake, first, last, days)
     found = cards(data)
     html = page(data).encode()
     if len(html) > MOST_BYTES:

@@ -18,6 +18,8 @@ TOP = 10
 MAP_ROUTES = 300
 """Routes on the map, the busiest first: more would be one blot, and the page must stay small."""
 
+MAP_AIRPORTS = 3000
+
 STATE_DAYS = 7
 """Days of state vectors that a report reads, the newest ones: a day can have 50 million rows."""
 

@@ -27,6 +27,8 @@ WIDTH = 4.1
 """Inches; 295 points, so that a point is about a pixel on a phone."""
 
 MAP_LABELS = 14
+DOTS = 6
+"""Sizes of an airport's dot, by the root of its movements."""
 
 
 def _figure(theme: Theme, height: float, width: float = WIDTH, padding: float = 0.03) -> tuple[Figure, Axes]:
@@ -96,31 +98,42 @@ def route_map(
         LineCollection([line for line in borders if _touches(line, view)], colors=theme["border"], linewidths=0.6)
     )
 
-    most = max((route.flights for route in routes), default=1)
+    least, most = (choose((route.flights for route in routes), default=1) for choose in (min, max))
     for level in range(1, len(SEQUENCE)):
-        # One collection a class, the strongest last, on top of the others.
+        # One path a class, the strongest last, on top of the others.
         chosen = [
             part
             for route, way in zip((r for r in routes if r.ends), ways, strict=True)
-            if _level(route.flights, most) == level
+            if _level(route.flights, least, most) == level
             for piece in cut(way, view)
             for part in [view.project(piece)]
             if _touches(part, view)
         ]
         if chosen:
             strength = (0.35 + 0.4 * level) * (1.0 if wide else 0.75)
-            axes.add_collection(
-                LineCollection(
-                    chosen,
-                    colors=theme[SEQUENCE[max(2, level)]],
-                    linewidths=strength,
-                    capstyle="round",
-                    gid=f"routes-{level}",
-                    zorder=2 + level * 0.1,
-                )
-            )
+            _lines(axes, chosen, theme[SEQUENCE[max(2, level)]], strength, f"routes-{level}", 2 + level * 0.1)
     _airports(axes, airports, view, theme, wide)
     return figure
+
+
+def _lines(axes: Axes, lines: Sequence[np.ndarray], colour: str, width: float, name: str, order: float) -> None:
+    """Many lines as one path, which takes a tenth of the text of as many paths."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    codes = np.concatenate([[Path.MOVETO, *[Path.LINETO] * (len(line) - 1)] for line in lines])
+    axes.add_patch(
+        PathPatch(
+            Path(np.concatenate(lines), codes),
+            fill=False,
+            edgecolor=colour,
+            linewidth=width,
+            capstyle="round",
+            joinstyle="round",
+            gid=name,
+            zorder=order,
+        )
+    )
 
 
 def _touches(line: np.ndarray, view: View) -> bool:
@@ -129,11 +142,11 @@ def _touches(line: np.ndarray, view: View) -> bool:
     return bool(x.max() >= left and x.min() <= right and y.max() >= bottom and y.min() <= top)
 
 
-def _level(flights: int, most: int) -> int:
-    """1 to 5, even steps of the logarithm between 1 and the most."""
-    if most <= 1:
+def _level(flights: int, least: int, most: int) -> int:
+    """1 to 5, even steps of the logarithm between the least and the most."""
+    if most <= least:
         return 3
-    return 1 + min(4, int(5 * math.log(flights) / math.log(most + 1)))
+    return 1 + min(4, int(5 * math.log(flights / least) / math.log((most + 1) / least)))
 
 
 def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme, wide: bool) -> None:
@@ -150,23 +163,21 @@ def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme,
     if not found:
         return
     most = max(a.outbound + a.inbound for _, _, a in found)
-    sizes = [(10 if wide else 7) * (a.outbound + a.inbound) / most + 0.8 for _, _, a in found]
-    axes.scatter(
-        [x for x, _, _ in found],
-        [y for _, y, _ in found],
-        s=sizes,
-        color=theme["second"],
-        linewidths=0,
-        zorder=4,
-        gid="airports",
-    )
+    for size in range(1, DOTS + 1):  # a dot is a line of no length with round ends
+        dots = [
+            np.array([[x, y], [x + 1e-6, y]])
+            for x, y, a in found
+            if math.ceil(DOTS * math.sqrt((a.outbound + a.inbound) / most)) == size
+        ]
+        if dots:
+            across = (0.5 + 3.0 * size / DOTS) * (1.0 if wide else 0.8)
+            _lines(axes, dots, theme["second"], across, f"airports-{size}", 4 + size * 0.01)
     taken: list[tuple[float, float]] = []
-    size = 8.0
-    across = (right - left) / (axes.figure.get_figwidth() * 72)  # type: ignore[union-attr]
+    point = (right - left) / (axes.figure.get_figwidth() * 72)  # type: ignore[union-attr]
     for x, y, airport in found:
         if len(taken) >= (MAP_LABELS if wide else 6):
             break
-        wide_label, high_label = 26 * across, 10 * across
+        wide_label, high_label = 26 * point, 10 * point
         if x + wide_label > right or y + high_label > top or y - high_label < bottom:
             continue
         if any(abs(x - other) < wide_label * 1.15 and abs(y - beside) < high_label * 1.3 for other, beside in taken):
@@ -177,7 +188,7 @@ def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme,
             (x, y),
             xytext=(3, 2.5),
             textcoords="offset points",
-            fontsize=size,
+            fontsize=8,
             color=theme["ink"],
             zorder=5,
             path_effects=[effects.withStroke(linewidth=2, foreground=theme["surface"])],
@@ -189,7 +200,7 @@ def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme,
 
 def hours(counts: Sequence[tuple[int, int]], days: int, theme: Theme) -> Figure:
     """Arrivals and departures in each hour of the day; over several days the mean of a day."""
-    figure, axes = _figure(theme, 2.5)
+    figure, axes = _figure(theme, 3.1)
     at = np.arange(24)
     scale = 1 / max(days, 1)
     axes.bar(at - 0.21, [arrivals * scale for arrivals, _ in counts], 0.4, color=theme["first"], label="Arrivals")
@@ -218,7 +229,7 @@ def ranked(
     bars: Sequence[tuple[str, float]], theme: Theme, unit: str, role: str = "first", quiet: frozenset[str] = frozenset()
 ) -> Figure:
     """Horizontal bars, each with its number; those in `quiet` are pale, since they say what is not known."""
-    figure, axes = _figure(theme, max(0.9, 0.24 * len(bars) + 0.5))
+    figure, axes = _figure(theme, max(0.9, 0.26 * len(bars) + 0.55))
     values = [value for _, value in bars]
     most = max(values, default=1) or 1
     colours = [theme["quiet"] if name in quiet else theme[role] for name, _ in bars]
@@ -237,11 +248,18 @@ def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
     from datetime import date
 
     import matplotlib.dates as mdates
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
 
     figure, axes = _figure(theme, 2.4)
     days = mdates.date2num([date.fromisoformat(day) for day, _ in counts])
     axes.xaxis_date()
-    axes.bar(days, [n for _, n in counts], 0.9, color=theme["first"])
+    most = max((n for _, n in counts), default=1)
+    # One path for all bars: there can be thousands.
+    corners = [(day + x, y) for day, (_, n) in zip(days, counts, strict=True) for x, y in _bar(n)]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(days)
+    axes.add_patch(PathPatch(Path(corners, codes), facecolor=theme["first"], linewidth=0))
+    axes.set(xlim=(days[0] - 1, days[-1] + 1), ylim=(0, most * 1.05))
     locator = mdates.AutoDateLocator(minticks=2, maxticks=5)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
@@ -249,6 +267,10 @@ def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
     _whole_numbers(axes, "y")
     _grid(axes, theme, "y")
     return figure
+
+
+def _bar(height: float) -> list[tuple[float, float]]:
+    return [(-0.45, 0), (-0.45, height), (0.45, height), (0.45, 0), (-0.45, 0)]
 
 
 def shares(parts: Sequence[tuple[str, float]], theme: Theme) -> Figure:
@@ -276,7 +298,7 @@ def shares(parts: Sequence[tuple[str, float]], theme: Theme) -> Figure:
 
 def position_age(states: States, theme: Theme) -> Figure:
     """How old a position is at the instant it stands for, in classes."""
-    figure, axes = _figure(theme, 2.3)
+    figure, axes = _figure(theme, 2.6)
     names = [
         f"≤ {AGE_STEPS_S[0]}",
         *(f"{low}–{up}" for low, up in pairwise(AGE_STEPS_S)),
@@ -296,7 +318,7 @@ def position_age(states: States, theme: Theme) -> Figure:
 
 
 def aircraft_by_hour(states: States, theme: Theme) -> Figure:
-    figure, axes = _figure(theme, 2.3)
+    figure, axes = _figure(theme, 2.6)
     axes.bar(range(24), states.aircraft_by_hour, 0.8, color=theme["first"])
     _hour_axis(axes)
     axes.set_ylabel("aircraft" if len(states.days) == 1 else "aircraft, mean of the days")
@@ -317,7 +339,7 @@ def heatmap(matrix: Matrix, theme: Theme) -> Figure:
     most = max((flights for row in matrix.flights for flights in row), default=1) or 1
     for y, row in enumerate(matrix.flights):
         for x, flights in enumerate(row):
-            level = _level(flights, most) if flights else 0
+            level = _level(flights, 1, most) if flights else 0
             axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=theme[SEQUENCE[level]], linewidth=0))
             if flights:
                 axes.text(

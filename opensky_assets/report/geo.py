@@ -80,7 +80,7 @@ def make_view(ways: list[np.ndarray], narrow: float, wide: float) -> View:
         return View(0.0, 0.0, True, (flat[0, 0], flat[1, 0], flat[2, 1], flat[3, 1]))
     centre, standard = (west + east) / 2, float(np.clip((low + high) / 2, -70, 70))
     (left, bottom), (right, top) = _project(np.array([[west, low], [east, high]]), centre, standard, world)
-    margin = 0.06 * max(right - left, top - bottom, 0.03)
+    margin = max(0.06 * max(right - left, top - bottom), 0.03)
     left, right, bottom, top = left - margin, right + margin, bottom - margin, top + margin
     spare_width = max(0.0, narrow * (top - bottom) - (right - left)) / 2
     spare_height = max(0.0, (right - left) / wide - (top - bottom)) / 2

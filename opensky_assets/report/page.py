@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from opensky_assets.report import figures
-from opensky_assets.report.data import AGE_STEPS_S, MAP_ROUTES, TOP, ReportData
+from opensky_assets.report.data import AGE_STEPS_S, MAP_AIRPORTS, TOP, ReportData
 from opensky_assets.report.figures import number
 from opensky_assets.report.theme import DARK, LIGHT, PAGE, SEQUENCE, Theme, css_variables
 
@@ -57,20 +57,20 @@ def _map(data: ReportData) -> Card | None:
         return None
     shown = len(data.map_routes)
     all_shown = "All routes" if shown == data.route_count else f"The {shown} busiest of {data.route_count:,} routes"
-    located = sum(airport.position is not None for airport in data.airports)
+    located = [airport for airport in data.airports if airport.position][:MAP_AIRPORTS]
     return Card(
         "map",
         "Routes",
         f"{all_shown} with two known airports, as great circles: the stronger the line, the more flights. "
-        f"Dots: {located:,} airports, larger with more movements.",
-        lambda theme: figures.route_map(data.map_routes, data.airports, theme, wide=True),
+        f"Dots: {len(located):,} airports, larger with more movements.",
+        lambda theme: figures.route_map(data.map_routes, located, theme, wide=True),
         ("Route", "Flights", "Distance (km)"),
         [
             (f"{r.origin} → {r.destination}", r.flights, "" if r.distance_km is None else round(r.distance_km))
             for r in data.map_routes[:50]
         ],
         "The table has the first 50." if shown > 50 else "",
-        narrow=lambda theme: figures.route_map(data.map_routes, data.airports, theme, wide=False),
+        narrow=lambda theme: figures.route_map(data.map_routes, located, theme, wide=False),
     )
 
 
@@ -365,7 +365,7 @@ def _header(data: ReportData, title: str) -> str:
 
 
 def _large(value: float, unit: str) -> tuple[str, str]:
-    return (f"{value / 1e6:.2f}", f"million {unit}") if value >= 1e6 else (number(round(value)), unit)
+    return (f"{value / 1e6:.3g}", f"million {unit}") if value >= 1e6 else (number(round(value)), unit)
 
 
 def _section(card: Card) -> str:
@@ -420,9 +420,6 @@ def _footer(data: ReportData) -> str:
         f"<p>Source: {source}. {'; '.join(objects)}.</p>"
         f"<p>{escape(CITATION)}</p>"
         "<p>Airports: airportsdata (MIT). Outlines: Natural Earth 1:110m (public domain), borders as drawn there. "
-        "Airports of flights are estimates by OpenSky, not cross-checked. Distances are great circles between airports, "
-        "on a sphere with a radius of 6,371 km. Times are UTC.</p></footer>"
+        "Airports of flights are estimates by OpenSky, not cross-checked. Distances are great circles between airports "
+        "on a sphere of radius 6,371 km. Times are UTC.</p></footer>"
     )
-
-
-__all__ = ["MAP_ROUTES", "MOST_BYTES", "Card", "cards", "page", "span"]

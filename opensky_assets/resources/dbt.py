@@ -5,13 +5,28 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from opensky_assets.transforms.marts import DbtTest
 
+if TYPE_CHECKING:
+    from dagster_dbt import DbtCliResource
+
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+
+
+@cache
+def _command_line(project_dir: str) -> "DbtCliResource":
+    """One a process: each new one starts dbt once more, five seconds, just to ask for its version."""
+    from dagster_dbt import DbtCliResource
+
+    # The dbt beside this Python, whatever the PATH says.
+    executable = shutil.which("dbt", path=str(Path(sys.executable).parent)) or "dbt"
+    return DbtCliResource(project_dir=project_dir, profiles_dir=project_dir, dbt_executable=executable)
 
 
 class DbtResource(dg.ConfigurableResource):
@@ -21,14 +36,10 @@ class DbtResource(dg.ConfigurableResource):
 
     def build(self, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
         """Build `models` and what they need in `database`, with their tests. Raises where a model does not build."""
-        from dagster_dbt import DbtCliResource
-
         # dbt's profile reads the path of the run's scratch database from the environment.
         os.environ["OPENSKY_DBT_DATABASE"] = str(database)
         os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
-        # The dbt beside this Python, whatever the PATH says.
-        executable = shutil.which("dbt", path=str(Path(sys.executable).parent)) or "dbt"
-        dbt = DbtCliResource(project_dir=self.project_dir, profiles_dir=self.project_dir, dbt_executable=executable)
+        dbt = _command_line(self.project_dir)
         selection = " ".join(f"+{model}" for model in models)
         invocation = dbt.cli(
             # A test that compares two models takes part where both are built.

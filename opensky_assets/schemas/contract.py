@@ -41,6 +41,10 @@ class Column:
     """Upper case means the same as lower case."""
     epoch: bool = False
     """The source writes this time as unix seconds."""
+    repeats: bool = False
+    """Numbers that come back so often that a list of them, and places in it, are smaller in a file."""
+    steps: bool = False
+    """Times that come close after each other in the order of the key: a file is smaller with the steps."""
 
 
 @dataclass(frozen=True)

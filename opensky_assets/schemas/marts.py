@@ -130,7 +130,7 @@ MANUFACTURERS = Contract(
         Column(
             "manufacturer",
             pa.string(),
-            "ICAO code of the manufacturer, else its name in upper case, from the aircraft database; empty: not known",
+            "ICAO code of the manufacturer, else its name, in upper case, from the aircraft database; empty: not known",
         ),
         Column("typecode", pa.string(), "ICAO aircraft type designator, as the flight gives it; empty: not known"),
         Column("flights", pa.int64(), "Flights last seen on the day", "flights", nullable=False, minimum=1),

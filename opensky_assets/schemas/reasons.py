@@ -4,7 +4,11 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Reasons of quarantine. The first group is said of one record, the second of a whole object."""
+    """Reasons of quarantine. The first group is said of one record, the second of a whole object.
+
+    A record with several faults has the first of: control_character, encoding, open_quote, field_count, null_key,
+    bad_icao24, unparsable (of the first such column of the contract), day_mismatch, outside_period.
+    """
 
     FIELD_COUNT = "field_count"  # the line does not have as many fields as the header
     OPEN_QUOTE = "open_quote"  # a quote is not closed on its line, or stands inside an unquoted field's quoting

@@ -24,18 +24,30 @@ STATE_VECTORS = Contract(
         ),
         Column("lat", pa.float64(), "Latitude, WGS84", unit="degrees", minimum=-90, maximum=90),
         Column("lon", pa.float64(), "Longitude, WGS84", unit="degrees", minimum=-180, maximum=180),
-        Column("velocity", pa.float64(), "Speed over ground", unit="m/s", minimum=0, maximum=700),
+        Column("velocity", pa.float64(), "Speed over ground", unit="m/s", minimum=0, maximum=700, repeats=True),
         Column("heading", pa.float64(), "Track, clockwise from true north", unit="degrees", minimum=0, maximum=360),
-        Column("vertrate", pa.float64(), "Vertical rate, positive is climb", unit="m/s", minimum=-150, maximum=150),
+        Column(
+            "vertrate",
+            pa.float64(),
+            "Vertical rate, positive is climb",
+            unit="m/s",
+            minimum=-150,
+            maximum=150,
+            repeats=True,
+        ),
         Column("callsign", pa.string(), "Identifier sent by the aircraft, blanks around it removed", strip=True),
         Column("onground", pa.bool_(), "The aircraft sends surface positions"),
         Column("alert", pa.bool_(), "Special alert indicator"),
         Column("spi", pa.bool_(), "Special purpose indicator"),
         Column("squawk", pa.string(), "Transponder code, four octal digits, as text"),
-        Column("baroaltitude", pa.float64(), "Barometric altitude", unit="m", minimum=-500, maximum=20000),
-        Column("geoaltitude", pa.float64(), "Geometric altitude", unit="m", minimum=-500, maximum=20000),
-        Column("lastposupdate", TIMESTAMP, "Age of the position: when it was received", unit="UTC", epoch=True),
-        Column("lastcontact", TIMESTAMP, "When the last message was received", unit="UTC", epoch=True),
+        Column(
+            "baroaltitude", pa.float64(), "Barometric altitude", unit="m", minimum=-500, maximum=20000, repeats=True
+        ),
+        Column("geoaltitude", pa.float64(), "Geometric altitude", unit="m", minimum=-500, maximum=20000, repeats=True),
+        Column(
+            "lastposupdate", TIMESTAMP, "Age of the position: when it was received", unit="UTC", epoch=True, steps=True
+        ),
+        Column("lastcontact", TIMESTAMP, "When the last message was received", unit="UTC", epoch=True, steps=True),
         Column("origin_country", pa.string(), "Country of registration (API answers only)"),
         Column("category", pa.int8(), "Emitter category, 0 to 20 (API answers only)", minimum=0, maximum=20),
         Column(

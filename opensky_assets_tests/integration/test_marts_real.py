@@ -144,7 +144,9 @@ def test_movements_on_days_without_a_flight_list(
     """Flights last seen on the first day of a list left the evening before, which has no list: they are there."""
     query = "SELECT count(*) FROM movements WHERE departed = 1 AND t::DATE NOT IN (SELECT day FROM lists)"
     ((evening,),) = truth.execute(query).fetchall()
-    found = "SELECT sum(outbound), min(day)::VARCHAR FROM airport_traffic WHERE day NOT IN (SELECT day FROM raw_flights)"
+    found = """
+        SELECT sum(outbound), min(day)::VARCHAR FROM airport_traffic WHERE day NOT IN (SELECT day FROM raw_flights)
+    """
     ((counted, first),) = marts.execute(found).fetchall()
     assert (counted, first) == (evening, "2018-12-31")
     assert evening > 0
@@ -216,7 +218,7 @@ def test_manufacturers(marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBPyC
     )
     truth.register("planes", marts.execute("FROM planes").to_arrow_table())
     expected = """
-        SELECT day, coalesce(manufacturericao, upper(manufacturername)), typecode, count(*), count(DISTINCT icao24)
+        SELECT day, upper(coalesce(manufacturericao, manufacturername)), typecode, count(*), count(DISTINCT icao24)
         FROM lists LEFT JOIN planes USING (icao24) GROUP BY ALL
     """
     same(marts, "SELECT day, manufacturer, typecode, flights, aircraft FROM manufacturers", truth, expected)

@@ -3,7 +3,7 @@ select
     icao24,
     registration,
     typecode,
-    coalesce(manufacturericao, upper(manufacturername)) as manufacturer,
+    upper(coalesce(manufacturericao, manufacturername)) as manufacturer,
     operator,
     origin,
     destination,

@@ -1,0 +1,1 @@
+"""The group report: pages for people."""

@@ -1,0 +1,88 @@
+"""Reports: a page for a day, a page for a range of days."""
+
+import base64
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from opensky_assets.lake import Lake
+from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
+from opensky_assets.report.build import Report, build_report, days_with_facts
+from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.schemas.marts import MARTS
+
+CODE_VERSION = "1"
+UPSTREAM = [*(mart.name for mart in MARTS), "raw_state_vectors"]
+
+
+def _metadata(lake: Lake, report: Report, thumbnail: bool) -> dict[str, Any]:
+    page = lake.path(report.page)
+    facts: dict[str, Any] = {
+        "page": dg.MetadataValue.url(page.as_uri()),
+        "path": dg.MetadataValue.path(str(page)),
+        "page_bytes": report.page_bytes,
+        "flights": report.flights,
+        "charts": report.charts,
+        "pictures": [lake.path(path).as_uri() for path in report.pictures],
+    }
+    if thumbnail and report.thumbnail:
+        picture = base64.b64encode(report.thumbnail).decode()
+        facts["map"] = dg.MetadataValue.md(f"![Routes](data:image/png;base64,{picture})")
+    return facts
+
+
+class DailyReportConfig(dg.Config):
+    every_day: bool = Field(False, description="A run over several days: a page for each, not just for the last one")
+
+
+@dg.asset(
+    group_name="report",
+    kinds={"html", "matplotlib"},
+    partitions_def=DAILY,
+    backfill_policy=SINGLE_RUN,
+    deps=UPSTREAM,
+    code_version=CODE_VERSION,
+    description=(
+        "One day as a page that opens offline, its figures as pictures beside it. A run over several days makes the "
+        "page of the last one that has data, or of each with `every_day`."
+    ),
+)
+def daily_report(
+    context: dg.AssetExecutionContext, config: DailyReportConfig, opensky: OpenSkyResource
+) -> dg.MaterializeResult:
+    lake, asked = opensky.open_lake(), sorted(context.partition_keys)
+    found = [day for day in days_with_facts(lake, asked[0], asked[-1]) if day in set(asked)]
+    chosen = found if config.every_day else found[-1:]
+    facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
+    if chosen == found:
+        return materialized_days(context, facts)
+    context.log.info(f"the page of {chosen[-1]}; for those of the other {len(found) - 1} days set every_day")
+    for day, metadata in facts.items():
+        context.log_event(day_event(context.asset_key, day, metadata, context.assets_def.code_versions_by_key))
+    return dg.MaterializeResult(metadata={NO_EVENTS: True})
+
+
+class RangeReportConfig(dg.Config):
+    first: str = Field("", description="First day, as 2022-06-25; empty: the first one in the lake")
+    last: str = Field("", description="Last day; empty: the last one in the lake")
+
+
+@dg.asset(
+    group_name="report",
+    kinds={"html", "matplotlib"},
+    deps=UPSTREAM,
+    code_version=CODE_VERSION,
+    description="A range of days, by default all that the lake has, as a page that opens offline.",
+)
+def range_report(
+    context: dg.AssetExecutionContext, config: RangeReportConfig, opensky: OpenSkyResource
+) -> dg.MaterializeResult:
+    lake = opensky.open_lake()
+    days = days_with_facts(lake, config.first or "0000", config.last or "9999")
+    if not days:
+        raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
+    first, last = config.first or days[0], config.last or days[-1]
+    report = build_report(lake, first, last)
+    context.log.info(f"{len(days)} days: {lake.path(report.page)}")
+    return dg.MaterializeResult(metadata={"days": len(days), **_metadata(lake, report, thumbnail=True)})
