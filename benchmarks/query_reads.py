@@ -37,8 +37,8 @@ def main() -> int:
     paths = sorted(str(path) for argument in sys.argv[1:] for path in Path().glob(argument.lstrip("/"))) or sys.argv[1:]
     size = sum(Path(path).stat().st_size for path in paths)
     files = f"read_parquet({paths!r})"
-    icao24 = duckdb.sql(f"SELECT icao24 FROM {files} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1").fetchone()[0]
-    start = duckdb.sql(f"SELECT epoch(min(time)) FROM {files}").fetchone()[0]
+    icao24 = duckdb.execute(f"SELECT icao24 FROM {files} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1").fetchone()[0]
+    start = duckdb.execute(f"SELECT epoch(min(time)) FROM {files}").fetchone()[0]
     first = datetime.fromtimestamp(start, UTC) + timedelta(minutes=20)
     last = first + timedelta(minutes=10)
     queries = {

@@ -79,7 +79,7 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
             failed += _dagster(_selection(plan, start, end), (start, end), log_level)
         done |= set(days)
         plan = make_plan(store, lake, settings, today)
-    if len(done) > 1 and days_with_facts(lake, min(done), max(done)):
+    if len(done) > 1 and days_with_facts(lake, done):
         asked_days = {"first": min(done), "last": max(done)}
         failed += _dagster(["range_report"], None, log_level, {"range_report": {"config": asked_days}})
     if not done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -121,20 +122,37 @@ def _quoted(text: str) -> str:
 def rebuild_warehouse(lake: Lake, path: Path) -> list[str]:
     """Write the warehouse anew beside the old one and put it in its place; the names of what is in it.
 
-    Whoever has the old file open goes on reading it: nobody waits for anybody.
+    Whoever has the old file open goes on reading it: nobody waits for anybody. Where nothing has come or gone, the
+    file stays: to make a view means to list its days, and a new day must not cost more the more there are.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    names = []
+    statements = list(view_statements(lake))
+    version = hashlib.sha256(repr(statements).encode()).hexdigest()
+    if _version(path) != version:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with duckdb.connect(str(staged)) as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                for _, statement in statements:
+                    connection.execute(statement)
+                connection.execute(f"CREATE MACRO warehouse_version() AS '{version}'")
+            os.replace(staged, path)
+        except OSError as error:
+            raise LakeError(
+                f"the warehouse {path} cannot be written ({error.strerror}); set OPENSKY_WAREHOUSE"
+            ) from error
+        finally:
+            staged.unlink(missing_ok=True)
+    return [name for name, _ in statements]
+
+
+def _version(path: Path) -> str | None:
+    """What `warehouse_version()` says in the file; `None` where it cannot be asked."""
+    if not path.exists():
+        return None
     try:
-        with duckdb.connect(str(staged)) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            for name, statement in view_statements(lake):
-                connection.execute(statement)
-                names.append(name)
-        os.replace(staged, path)
-    except OSError as error:
-        raise LakeError(f"the warehouse {path} cannot be written ({error.strerror}); set OPENSKY_WAREHOUSE") from error
-    finally:
-        staged.unlink(missing_ok=True)
-    return names
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found: str = connection.execute("SELECT warehouse_version()").fetchall()[0][0]
+            return found
+    except duckdb.Error:
+        return None

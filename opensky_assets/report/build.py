@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from opensky_assets.lake import Lake
@@ -34,9 +34,18 @@ def report_folder(first: str, last: str) -> str:
     return f"reports/day={first}" if first == last else f"reports/range={first}_{last}"
 
 
-def days_with_facts(lake: Lake, first: str, last: str) -> list[str]:
-    """The days of a range that a report can say something of."""
-    return _days(lake, (DATA_QUALITY_DAILY.path, STATE_VECTORS.path), first, last)
+_FACTS = (DATA_QUALITY_DAILY.path, STATE_VECTORS.path)
+
+
+def days_with_facts(lake: Lake, asked: Iterable[str]) -> list[str]:
+    """Those of the days asked for that a report can say something of."""
+    days = list(asked)
+    return sorted({day for path in _FACTS for day in lake.day_paths(path, days)})
+
+
+def days_between(lake: Lake, first: str, last: str) -> list[str]:
+    """All days of the lake from `first` to `last` that a report can say something of."""
+    return _days(lake, _FACTS, first, last)
 
 
 def _days(lake: Lake, paths: Sequence[str], first: str, last: str) -> list[str]:
@@ -48,7 +57,7 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
     days = [first]
     if first != last:
         # Movements are also on days that have no flight list of their own.
-        days = _days(lake, (DATA_QUALITY_DAILY.path, STATE_VECTORS.path, AIRPORT_TRAFFIC.path), first, last)
+        days = _days(lake, (*_FACTS, AIRPORT_TRAFFIC.path), first, last)
     data = report_data(lake, first, last, days)
     found = cards(data)
     html = page(data).encode()

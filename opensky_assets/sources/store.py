@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-from opensky_assets.settings import Settings
+if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
+    from opensky_assets.settings import Settings
 
 SIMULATED_MARKER = "SIMULATED.txt"
 """An object at the root of a bucket that `sources.simulate` wrote."""

@@ -15,7 +15,7 @@ from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
 
-pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BUCKET = SHARED_DATA / "bucket"
 LISTS = str(BUCKET / "flights" / "*.csv.gz")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
-from opensky_assets.report.build import Report, build_report, days_with_facts
+from opensky_assets.report.build import Report, build_report, days_between, days_with_facts
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.marts import MARTS
 
@@ -52,7 +52,7 @@ def daily_report(
     context: dg.AssetExecutionContext, config: DailyReportConfig, opensky: OpenSkyResource
 ) -> dg.MaterializeResult:
     lake, asked = opensky.open_lake(), sorted(context.partition_keys)
-    found = [day for day in days_with_facts(lake, asked[0], asked[-1]) if day in set(asked)]
+    found = days_with_facts(lake, asked)
     chosen = found if config.every_day else found[-1:]
     facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
     if chosen == found:
@@ -79,7 +79,7 @@ def range_report(
     context: dg.AssetExecutionContext, config: RangeReportConfig, opensky: OpenSkyResource
 ) -> dg.MaterializeResult:
     lake = opensky.open_lake()
-    days = days_with_facts(lake, config.first or "0000", config.last or "9999")
+    days = days_between(lake, config.first or "0000", config.last or "9999")
     if not days:
         raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
     first, last = config.first or days[0], config.last or days[-1]
