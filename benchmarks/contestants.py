@@ -199,7 +199,8 @@ def chdb(job: dict[str, Any]) -> Convert:
 
     columns = types(job["table"], "Nullable(Float64)", "Nullable(Bool)", "Nullable(String)")
     schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    many = "{" + ",".join(job["files"]) + "}"
+    folder = Path(job["files"][0]).parent
+    many = f"{folder}/{{{','.join(Path(path).name for path in job['files'])}}}"
     out = Path(job["out"]) / "all.parquet"
 
     def convert() -> int:

@@ -208,8 +208,10 @@ def race(inputs: Inputs, peers: Sequence[str], repeats: int, slow_repeats: int, 
             if part and rows:
                 scale = rows / turn.rows
                 turn = Turn(turn.seconds * scale, turn.core_seconds * scale, turn.wall_seconds, turn.peak_bytes, rows)
-            elif rows is not None and turn.rows not in (-1, rows):
-                print(f"note: {name} wrote {turn.rows:,} rows, ours {rows:,}")
+            elif rows is not None and turn.rows not in (-1, rows):  # what lost rows has no time to compare
+                skipped[name] = f"wrote {turn.rows:,} rows, ours {rows:,}"
+                turns.pop(name, None)
+                continue
             turns.setdefault(name, []).append(turn)
             print(
                 f"  {again + 1}. {name}: {turn.seconds:.2f} s, {turn.core_seconds:.2f} core-s, "
