@@ -213,10 +213,8 @@ def test_od_matrix(marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBPyConne
 
 
 def test_manufacturers(marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBPyConnection) -> None:
-    marts.execute(
-        "CREATE TEMP TABLE planes AS SELECT icao24, manufacturericao, manufacturername FROM aircraft_database"
-    )
-    truth.register("planes", marts.execute("FROM planes").to_arrow_table())
+    planes = marts.sql("SELECT icao24, manufacturericao, manufacturername FROM aircraft_database")
+    truth.register("planes", planes.to_arrow_table())
     expected = """
         SELECT day, upper(coalesce(manufacturericao, manufacturername)), typecode, count(*), count(DISTINCT icao24)
         FROM lists LEFT JOIN planes USING (icao24) GROUP BY ALL
