@@ -32,8 +32,9 @@ class Block:
 def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
     """Cut a stream at line ends into blocks of about `size` bytes (at least `MAX_LINE_BYTES`)."""
     size = max(size, MAX_LINE_BYTES)
-    rest, line = b"", 1
-    while chunk := stream.read(size):
+    rest, ahead, line = b"", b"", 1
+    while chunk := ahead or stream.read(size):
+        ahead = b""
         end = chunk.rfind(b"\n") + 1
         if end:
             block = b"".join((rest, memoryview(chunk)[:end]))
@@ -45,7 +46,7 @@ def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
             rest += chunk
         if len(rest) > MAX_LINE_BYTES:
             yield Block(rest[:MAX_LINE_BYTES], line, too_long=True)
-            rest = _skip_line(stream)
+            rest, ahead = b"", _skip_line(stream)  # what is ahead may hold whole lines
             line += 1
     if rest:
         yield from _without_long_lines(rest, line)

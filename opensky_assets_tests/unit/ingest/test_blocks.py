@@ -4,7 +4,7 @@ import io
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensky_assets.ingest import blocks
@@ -46,6 +46,7 @@ small_data = st.text(st.sampled_from("ab\n\r"), max_size=80).map(str.encode) | s
 ).map(b"\n".join)
 
 
+@example(data=b"xxxxxxxxxx\n\nxxxxxxxx", size=1, steps=[2])  # whole lines in what was read behind a long one
 @given(data=small_data, size=st.integers(1, 40), steps=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_any_bytes_cut_anywhere_give_the_same_lines_with_the_same_numbers(data, size, steps):
     with pytest.MonkeyPatch.context() as patch:
