@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 
 from opensky_assets.lake.lake import Lake, LakeError
+from opensky_assets.lake.staging import staging
 from opensky_assets.schemas.marts import BUSIEST
 from opensky_assets.schemas.tables import TABLES
 
@@ -128,21 +128,19 @@ def rebuild_warehouse(lake: Lake, path: Path) -> list[str]:
     statements = list(view_statements(lake))
     version = hashlib.sha256(repr(statements).encode()).hexdigest()
     if _version(path) != version:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
-            with duckdb.connect(str(staged)) as connection:
-                connection.execute("SET TimeZone = 'UTC'")
-                for _, statement in statements:
-                    connection.execute(statement)
-                connection.execute(f"CREATE MACRO warehouse_version() AS '{version}'")
-            os.replace(staged, path)
+            with staging(path.with_name(f".{path.name}.staging")) as (run, _):
+                staged = run.path / path.name
+                with duckdb.connect(str(staged)) as connection:
+                    connection.execute("SET TimeZone = 'UTC'")
+                    for _, statement in statements:
+                        connection.execute(statement)
+                    connection.execute(f"CREATE MACRO warehouse_version() AS '{version}'")
+                os.replace(staged, path)
         except OSError as error:
             raise LakeError(
                 f"the warehouse {path} cannot be written ({error.strerror}); set OPENSKY_WAREHOUSE"
             ) from error
-        finally:
-            staged.unlink(missing_ok=True)
     return [name for name, _ in statements]
 
 
