@@ -52,11 +52,10 @@ def files_of(lake: Path, *tops: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class CountingStore:
-    """A folder that counts which objects are opened."""
+class _Wrapped:
+    """A folder, as it is."""
 
     inner: LocalStore
-    opened: Counter[str] = field(default_factory=Counter)
 
     @property
     def uri(self) -> str:
@@ -65,25 +64,31 @@ class CountingStore:
     def list(self, prefix: str = "") -> Iterator[SourceObject]:
         return self.inner.list(prefix)
 
+    def verify(self, item: SourceObject) -> None:
+        self.inner.verify(item)
+
+
+@dataclass(frozen=True)
+class CountingStore(_Wrapped):
+    """A folder that counts which objects are opened."""
+
+    opened: Counter[str] = field(default_factory=Counter)
+
     def open(self, item: SourceObject) -> BinaryIO:
         self.opened[item.key] += 1
         return self.inner.open(item)
-
-    def verify(self, item: SourceObject) -> None:
-        self.inner.verify(item)
 
 
 FAULTS = ("reset", "cut", "longer", "gone", "changed", "os_error", "gone_midway", "drops")
 
 
 @dataclass(frozen=True)
-class FaultyStore:
+class FaultyStore(_Wrapped):
     """A folder whose reading goes wrong, seeded: each opening of an object draws a fault or none.
 
     `persistent` objects fail every time; the others only until `faults` are spent.
     """
 
-    inner: LocalStore
     seed: int
     faults: int
     share: float = 0.5
@@ -97,13 +102,6 @@ class FaultyStore:
             self._rng.append(random.Random(self.seed))
         return self._rng[0]
 
-    @property
-    def uri(self) -> str:
-        return self.inner.uri
-
-    def list(self, prefix: str = "") -> Iterator[SourceObject]:
-        return self.inner.list(prefix)
-
     def open(self, item: SourceObject) -> BinaryIO:
         always = item.key in self.persistent
         if not always and (len(self.made) >= self.faults or self.rng.random() > self.share):
@@ -114,9 +112,6 @@ class FaultyStore:
             raise ObjectGone(f"{item.key}: listed, but gone when it was opened; run again")
         data = self.inner.open(item).read()
         return _FaultyBody(data, fault, self.rng.randrange(len(data) + 1), self.inner.root, item.key)
-
-    def verify(self, item: SourceObject) -> None:
-        self.inner.verify(item)
 
 
 class _FaultyBody(io.RawIOBase):

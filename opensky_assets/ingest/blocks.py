@@ -27,6 +27,8 @@ class Block:
     data: bytes
     first_line: int
     too_long: bool = False
+    line_ends: int | None = None
+    """How many LF are in `data`, where they have been counted."""
 
 
 def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
@@ -40,8 +42,9 @@ def read_blocks(stream: BinaryIO, size: int = BLOCK_BYTES) -> Iterator[Block]:
             block = b"".join((rest, memoryview(chunk)[:end]))
             rest = chunk[end:]
             del chunk  # two blocks at a time are enough
-            yield from _without_long_lines(block, line)
-            line += int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == LF))
+            line_ends = int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == LF))
+            yield from _without_long_lines(block, line, line_ends)
+            line += line_ends
         else:
             rest += chunk
         if len(rest) > MAX_LINE_BYTES:
@@ -61,7 +64,7 @@ def _skip_line(stream: BinaryIO) -> bytes:
     return b""
 
 
-def _without_long_lines(data: bytes, line: int) -> Iterator[Block]:
+def _without_long_lines(data: bytes, line: int, line_ends: int | None = None) -> Iterator[Block]:
     """Yield the block, with lines over the limit apart. A line that long spans two multiples of the limit at least,
     so only those need a look."""
     start = cut = 0
@@ -80,4 +83,4 @@ def _without_long_lines(data: bytes, line: int) -> Iterator[Block]:
         start = end
         at = max(end, at) + MAX_LINE_BYTES
     if cut < len(data):
-        yield Block(data[cut:] if cut else data, line)
+        yield Block(data[cut:], line) if cut else Block(data, line, line_ends=line_ends)

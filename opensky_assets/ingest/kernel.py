@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -15,9 +15,9 @@ from opensky_assets.ingest.answers import ANSWERS, is_answer, open_answer
 from opensky_assets.ingest.blocks import Block, read_blocks
 from opensky_assets.ingest.container import PEEK_BYTES, UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
-from opensky_assets.ingest.parse import CSV, DAY, Parsed, parse_block, rejects_frame
-from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
-from opensky_assets.lake.manifest import NO_DAY
+from opensky_assets.ingest.parse import CSV, Parsed, parse_block
+from opensky_assets.ingest.refused import Refused, held_back
+from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.sources.keys import Period
@@ -39,14 +39,6 @@ class Task:
     quarantine_limit: float
 
 
-class _Refused(Exception):
-    """The object as a whole cannot be let in."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 def require_whole(stream: CountingReader, item: SourceObject) -> None:
     """Raise `ObjectGone` unless all bytes of the object arrived: nothing is judged by a part of it."""
     if stream.drain() != item.size:
@@ -63,14 +55,15 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
             try:
                 ingest.read(counting)
             except UNPACKING_ERRORS as error:
-                raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
+                raise Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
             except WrongHeader as error:
-                raise _Refused(Reason.WRONG_HEADER, str(error)) from None
+                raise Refused(Reason.WRONG_HEADER, str(error)) from None
             require_whole(counting, item)
             manifest, staged = ingest.finish()
-        except _Refused as refused:
+        except Refused as refused:
             require_whole(counting, item)
-            held, path = _held(task, refused, ingest.written, run)
+            days = sorted(ingest.written) if task.days is None else task.days
+            held, path = held_back(task.contract.name, item, refused, days, run)
             with lake.committing():
                 store.verify(item)
                 lake.hold(held, path, run)
@@ -128,14 +121,14 @@ class _Ingest:
                 assert self.layout is not None
                 self._take(parse_block(block, self.layout, self.task.period, form))
         if self.layout is None:
-            raise _Refused(Reason.EMPTY_OBJECT, "is empty: not even a header")
+            raise Refused(Reason.EMPTY_OBJECT, "is empty: not even a header")
         stream.drain()
 
     def _take(self, parsed: Parsed) -> None:
         self.records += parsed.records
-        for day, rows in _by_day(parsed.rows, self.task.period):
+        for day, rows in _by_day(parsed.rows, self.task):
             self.written[day] += rows.height
-            self.good.write(day, rows.drop(DAY).to_arrow(compat_level=pl.CompatLevel.newest()))
+            self.good.write(day, rows.to_arrow(compat_level=pl.CompatLevel.newest()))
         if parsed.rejects.height:
             rejects = parsed.rejects.with_columns(pl.lit(self.task.source.key).alias("object"))
             for (day,), rows in rejects.partition_by("day", as_dict=True).items():
@@ -143,12 +136,12 @@ class _Ingest:
                 self.bad.write(str(day), rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
     def finish(self) -> tuple[Manifest, dict[str, Path]]:
-        """Decide the gate and close the files. Raises `_Refused` over the limit."""
+        """Decide the gate and close the files. Raises `Refused` over the limit."""
         rejected = sum(sum(counts.values()) for counts in self.quarantined.values())
         if rejected > self.records * self.task.quarantine_limit:
             by_reason = sum(self.quarantined.values(), Counter())
             told = ", ".join(f"{reason} {count}" for reason, count in by_reason.most_common())
-            raise _Refused(
+            raise Refused(
                 Reason.OVER_QUARANTINE_LIMIT,
                 f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), "
                 f"more than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them "
@@ -187,25 +180,11 @@ def _with_header(stream: BinaryIO, ingest: _Ingest) -> Iterator[Block]:
             yield block
 
 
-def _by_day(rows: pl.DataFrame, period: Period) -> list[tuple[str, pl.DataFrame]]:
-    if period.first == period.last:
-        return [(period.first.isoformat(), rows)] if rows.height else []
-    days = rows.partition_by(DAY, as_dict=True, maintain_order=True)
-    return [(day.isoformat(), part) for (day,), part in days.items()]
-
-
-def _held(task: Task, refused: _Refused, seen: Iterable[str], run: Staging) -> tuple[Held, Path]:
-    """One quarantine record for the whole object."""
-    item = task.source
-    message = f"{item.key}: {refused}"
-    files = DayFiles(
-        run.folder("held"),
-        f"quarantine/{task.contract.name}/day={{day}}/{item.stem}-held.parquet",
-        QUARANTINE.schema,
-    )
-    record = rejects_frame([(NO_DAY, 0, None, refused.reason, message)])
-    files.write(NO_DAY, record.with_columns(pl.lit(item.key).alias("object")).to_arrow())
-    staged, outputs = files.close()
-    output: OutputFile = outputs[0]
-    days = tuple(sorted(seen)) if task.days is None else task.days
-    return Held(task.contract.name, item, refused.reason, message, days, output), staged[output.path]
+def _by_day(rows: pl.DataFrame, task: Task) -> list[tuple[str, pl.DataFrame]]:
+    if not rows.height:
+        return []
+    if task.period.first == task.period.last:
+        return [(task.period.first.isoformat(), rows)]
+    day = pl.col(task.contract.day_column or "").dt.date()
+    days = rows.with_columns(day.alias("__day")).partition_by("__day", as_dict=True, include_key=False)
+    return [(found.isoformat(), part) for (found,), part in days.items()]

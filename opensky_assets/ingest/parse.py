@@ -49,15 +49,13 @@ _TIME = (
 REJECTS = pl.Schema(
     {"day": pl.String, "line_number": pl.Int64, "column": pl.String, "reason": pl.String, "raw_line": pl.String}
 )
-DAY = "__day"
-"""Name of the partition's column while a frame is on its way; never published."""
 AT = "__at"
 """Name of the column that says which of the block's lines a row comes from; never published."""
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """`records`: lines that count; `rows`: the good ones, contract's columns and `DAY`; `rejects`: the others."""
+    """`records`: lines that count; `rows`: the good ones, in the contract's columns; `rejects`: the others."""
 
     records: int
     rows: pl.DataFrame
@@ -68,17 +66,18 @@ class Lines:
     """The physical lines of a block, found without touching one by one, and only where somebody asks for them."""
 
     def __init__(self, block: Block) -> None:
-        data = block.data
+        data, count = block.data, block.line_ends
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
             if data.endswith(b"\r"):
                 data = data[:-1]
         if not data.endswith(b"\n"):
             data += b"\n"
+            count = None
         self.data = data
         self.first = block.first_line
         self.bytes = np.frombuffer(data, dtype=np.uint8)
-        self.count = int(np.count_nonzero(self.bytes == LF))
+        self.count = int(np.count_nonzero(self.bytes == LF)) if count is None else count
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -422,10 +421,8 @@ def _apply_contract(
 
 
 def _as_rows(found: dict[str, pl.Expr], layout: Layout) -> list[pl.Expr]:
-    """The columns of the contract, in its order, those `found` and nulls, and `DAY`."""
-    contract = layout.contract
-    day = found[contract.day_column or ""].dt.date().alias(DAY)
-    return [found.get(c.name, pl.lit(None, polars_type(c)).alias(c.name)) for c in contract.columns] + [day]
+    """The columns of the contract, in its order: those `found`, else nulls."""
+    return [found.get(c.name, pl.lit(None, polars_type(c)).alias(c.name)) for c in layout.contract.columns]
 
 
 def _is_flawless(frame: pl.DataFrame, layout: Layout, period: Period) -> bool:
@@ -490,4 +487,4 @@ def polars_type(column: Column) -> pl.DataType:
 
 
 def _empty(layout: Layout) -> pl.DataFrame:
-    return pl.DataFrame(schema={c.name: polars_type(c) for c in layout.contract.columns} | {DAY: pl.Date()})
+    return pl.DataFrame(schema={c.name: polars_type(c) for c in layout.contract.columns})

@@ -17,10 +17,11 @@ from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, me
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.kernel import CODE_VERSION, require_whole
 from opensky_assets.ingest.plan import Status, make_plan
+from opensky_assets.ingest.refused import Refused, held_back
 from opensky_assets.ingest.runner import Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
 from opensky_assets.lake.manifest import NO_DAY
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, QUARANTINE, Contract, Reason
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import ObjectStore, SourceError, SourceObject, source_kind
 from opensky_assets.transforms.airports import airports_table
@@ -95,9 +96,9 @@ def _rebuild(
                 held = Held(AIRCRAFT_DATABASE.name, source, Reason.UNREADABLE, str(error), (), None)
                 lake.hold(held, None, run)
                 continue
-            except _Refused as refused:
+            except Refused as refused:
                 messages.append(f"{source.key}: {refused}")
-                _hold(source, refused, lake, run)
+                lake.hold(*held_back(AIRCRAFT_DATABASE.name, source, refused, (), run), run)
                 continue
             report(f"{source.key}: {table.read:,} records, {table.rejects.num_rows:,} quarantined")
             tables[source.key] = AircraftTable(
@@ -125,12 +126,6 @@ def _rebuild(
     return len(tables), messages
 
 
-class _Refused(Exception):
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTable:
     with store.open(source) as raw:
         counting = CountingReader(raw, source.key)
@@ -140,29 +135,19 @@ def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTab
             require_whole(counting, source)
         except UNPACKING_ERRORS as error:
             require_whole(counting, source)
-            raise _Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
+            raise Refused(Reason.DAMAGED_CONTAINER, f"does not unpack ({error})") from None
         except NotAnAircraftTable as error:
             require_whole(counting, source)
-            raise _Refused(Reason.WRONG_HEADER, str(error)) from None
+            raise Refused(Reason.WRONG_HEADER, str(error)) from None
     store.verify(source)
     reasons = Counter(table.rejects["reason"].to_pylist())
     broken = sum(count for reason, count in reasons.items() if reason not in PLACEHOLDERS)
     if broken > table.read * limit:
-        raise _Refused(
+        raise Refused(
             Reason.OVER_QUARANTINE_LIMIT,
             f"{broken} of {table.read} records are broken, more than OPENSKY_QUARANTINE_LIMIT={limit:g}",
         )
     return table
-
-
-def _quarantine_path(source: SourceObject, suffix: str = "") -> str:
-    return f"quarantine/{AIRCRAFT_DATABASE.name}/day={NO_DAY}/{source.stem}{suffix}.parquet"
-
-
-def _stage(rejects: pa.Table, run: Staging) -> Path:
-    staged = run.folder("rejects") / "rejects.parquet"
-    pq.write_table(rejects, staged, compression="zstd")
-    return staged
 
 
 def _commit(
@@ -171,8 +156,9 @@ def _commit(
     staged: dict[str, Path] = {}
     quarantine: tuple[OutputFile, ...] = ()
     if table.rejects.num_rows:
-        path = _quarantine_path(source)
-        staged[path] = _stage(table.rejects, run)
+        path = f"quarantine/{AIRCRAFT_DATABASE.name}/day={NO_DAY}/{source.stem}.parquet"
+        staged[path] = run.folder("rejects") / "rejects.parquet"
+        pq.write_table(table.rejects, staged[path], compression="zstd")
         quarantine = (OutputFile(path, table.rejects.num_rows, staged[path].stat().st_size),)
     manifest = Manifest(
         table=AIRCRAFT_DATABASE.name,
@@ -188,24 +174,6 @@ def _commit(
         notes={"dialect": str(table.dialect), "unread_values": table.notes},
     )
     lake.commit(manifest, staged, run)
-
-
-def _hold(source: SourceObject, refused: _Refused, lake: Lake, run: Staging) -> None:
-    message = f"{source.key}: {refused}"
-    record = pa.table(
-        {
-            "object": [source.key],
-            "line_number": pa.array([0], pa.int64()),
-            "column": pa.array([None], pa.string()),
-            "reason": [str(refused.reason)],
-            "raw_line": [message],
-        },
-        schema=QUARANTINE.schema,
-    )
-    staged = _stage(record, run)
-    path = _quarantine_path(source, "-held")
-    held = Held(AIRCRAFT_DATABASE.name, source, refused.reason, message, (), OutputFile(path, 1, staged.stat().st_size))
-    lake.hold(held, staged, run)
 
 
 def publish_airports(lake: Lake) -> pa.Table:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from opensky_assets.ingest.blocks import BLOCK_BYTES, Block, read_blocks
 from opensky_assets.ingest.layout import WrongHeader, read_layout
-from opensky_assets.ingest.parse import DAY, parse_block, raw_text
+from opensky_assets.ingest.parse import parse_block, raw_text
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.sources.keys import Period
 from opensky_assets_tests import judge
@@ -62,12 +62,12 @@ def read(data, table, first=DAY_1, last=DAY_31, size=BLOCK_BYTES):
             if not rest:
                 continue
         parsed = parse_block(block, layout, Period(first, last))
-        parsed.rows.drop(DAY).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(contract.schema)
+        parsed.rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(contract.schema)
         assert parsed.records == parsed.rows.height + parsed.rejects.height, "the law of counting"
-        assert parsed.rows.columns == [*contract.schema.names, DAY]
+        assert parsed.rows.columns == contract.schema.names
         result.records += parsed.records
-        result.days += parsed.rows[DAY].cast(pl.String).to_list()
-        result.good += plain(parsed.rows.drop(DAY)).rows()
+        result.days += parsed.rows[contract.day_column].dt.date().cast(pl.String).to_list()
+        result.good += plain(parsed.rows).rows()
         for reject in parsed.rejects.iter_rows(named=True):
             assert reject["line_number"] not in result.bad, "two rejects of one line"
             result.bad[reject["line_number"]] = (reject["reason"], reject["column"], reject["day"])
