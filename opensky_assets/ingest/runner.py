@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -23,13 +24,20 @@ SMALL_BYTES = 48 << 20
 ATTEMPTS = 3
 
 WORKER_ENVIRONMENT = {
-    # One thread of Polars a worker, or the cores are fought over.
+    # One thread a worker of Polars, and of NumPy's BLAS, or the cores are fought over.
     "POLARS_MAX_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     # glibc keeps the memory of a block for the next one. It would map fresh pages for each, a fifth of a core-second
     # a million rows. Other systems take no notice.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    # The same for Polars' own allocator: half of the time in the kernel was spent on pages given back too early.
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:-1",
 }
+
+
+class WorkerDied(Exception):
+    """A process that ingested objects was killed from outside."""
 
 
 Outcome = Manifest | Held
@@ -40,7 +48,8 @@ T = TypeVar("T")
 def ingest_objects(
     tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, workers: int | None, report: Report
 ) -> list[Outcome]:
-    """Ingest all `tasks`, in no particular order, with progress to `report`. One object's trouble stops no other."""
+    """Ingest all `tasks`, in no particular order, with progress to `report`. One object's trouble stops no other.
+    Raises `WorkerDied`."""
     size = sum(task.source.size for task in tasks)
     processes = min(workers or _cores(), len(tasks))
     outcomes: list[Outcome] = []
@@ -96,6 +105,11 @@ def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, p
             try:
                 for future in as_completed(futures):
                     yield future.result()
+            except BrokenProcessPool:
+                raise WorkerDied(
+                    "a worker process was killed, most often for want of memory; what is published stays. Run again, "
+                    f"with fewer workers than {processes} (OPENSKY_WORKERS) if memory is short"
+                ) from None
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise

@@ -1,6 +1,9 @@
 """Many objects at once: the same files whoever reads them, and one object's trouble stops no other."""
 
+import os
 import random
+import signal
+from dataclasses import dataclass
 from datetime import date
 
 import pytest
@@ -13,7 +16,7 @@ from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
-from opensky_assets_tests.buckets import TODAY, files_of, put
+from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
 from opensky_assets_tests.containers import gz
 from opensky_assets_tests.mutations import sound_file
 
@@ -57,3 +60,26 @@ def test_trouble_with_the_lake_ends_the_pool_with_its_message(bucket, tmp_path, 
         sync(bucket, lake, 2)
     assert lake.manifests("flights") == {}
     assert not lake.path("_staging").exists()
+
+
+@dataclass(frozen=True)
+class DeadlyStore(CountingStore):
+    """A folder of which one object kills whoever opens it."""
+
+    def open(self, item):
+        if "201904" in item.key:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.inner.open(item)
+
+
+def test_a_killed_worker_ends_the_run_with_one_message_and_the_next_run_goes_on(bucket, tmp_path, monkeypatch):
+    lake = Lake(tmp_path / "lake")
+    monkeypatch.setattr(runner, "SMALL_BYTES", 0)
+    settings = Settings(_env_file=None, workers=2)
+    with pytest.raises(runner.WorkerDied, match=r"killed, most often for want of memory.*OPENSKY_WORKERS"):
+        sync_days(FLIGHTS, DAYS, DeadlyStore(LocalStore(bucket)), lake, settings, TODAY, lambda text: None)
+    assert not lake.path("_staging").exists()
+    sync(bucket, lake, 2)
+    undisturbed = Lake(tmp_path / "undisturbed")
+    sync(bucket, undisturbed, 1)
+    assert files_of(lake.root) == files_of(undisturbed.root)
