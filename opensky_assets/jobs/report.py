@@ -122,6 +122,8 @@ def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) 
     kind = {"simulated": " (SIMULATED data)", "real": ""}.get(lake.kind or "", "")
     yield f"lake       {lake.root}{kind}"
     yield f'warehouse  {Path(settings.warehouse).resolve()}: duckdb {settings.warehouse} "FROM routes"'
+    if reports := sorted(lake.path("reports").glob("*/report.html"), key=lambda page: page.stat().st_mtime):
+        yield f"report     {reports[-1]}"
     yield "UI         make dev (or: python -m opensky_assets dev), then http://127.0.0.1:3000"
 
 
