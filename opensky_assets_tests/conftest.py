@@ -29,5 +29,10 @@ settings.register_profile(
 settings.load_profile("opensky_assets")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow files first, the kills before all: a worker must not be left with them when the other is through."""
+    items.sort(key=lambda item: ("test_kills" not in item.nodeid, item.get_closest_marker("slow") is None))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_DAGSTER_HOME, ignore_errors=True)

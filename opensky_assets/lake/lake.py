@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from opensky_assets.lake.manifest import Held, Manifest
-from opensky_assets.lake.staging import ATTEMPTS, Staging, staging
+from opensky_assets.lake.staging import ATTEMPTS, FOLDER_VANISHED, Staging, staging
 
 
 class LakeError(Exception):
@@ -152,11 +152,11 @@ class Lake:
     def _put(self, staged: Path, relative: str) -> None:
         target = self.root / relative
         for again in range(ATTEMPTS):
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staged, target)
                 return
-            except FileNotFoundError:  # another run removed the day's last file, and its folder, this moment
+            except FOLDER_VANISHED:  # another run removed the day's last file, and its folder, this moment
                 if again == ATTEMPTS - 1 or not staged.exists():
                     raise
 

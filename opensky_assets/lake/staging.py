@@ -15,6 +15,10 @@ from filelock import FileLock, Timeout
 
 ATTEMPTS = 100
 
+FOLDER_VANISHED = (FileNotFoundError, FileExistsError)
+"""What making a folder, or a file in it, raises where somebody removes the folder at the same time: pathlib's `mkdir`
+says that it exists when it is gone by the time it looks whether it is a folder."""
+
 
 @dataclass(frozen=True)
 class Staging:
@@ -44,11 +48,11 @@ def staging(root: Path) -> Iterator[tuple[Staging, bool]]:
     name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     own = FileLock(root / f"{name}.lock")
     for again in range(ATTEMPTS):
-        root.mkdir(parents=True, exist_ok=True)
         try:
+            root.mkdir(parents=True, exist_ok=True)
             own.acquire()
             break
-        except FileNotFoundError:  # another run ended this moment and removed the empty folder
+        except FOLDER_VANISHED:  # another run ended this moment and removed the empty folder
             if again == ATTEMPTS - 1:
                 raise
     try:

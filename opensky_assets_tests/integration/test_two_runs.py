@@ -26,6 +26,7 @@ SYNC = """
 import sys, time
 from datetime import date
 from pathlib import Path
+from opensky_assets.ingest import runner
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
@@ -33,6 +34,8 @@ from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 
 bucket, lake, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+if sys.argv[4] == "pool":
+    runner.SMALL_BYTES = 0
 print("ready", flush=True)
 sys.stdin.readline()
 end = time.monotonic() + seconds
@@ -44,10 +47,10 @@ print(runs)
 """
 
 
-def start(bucket: Path, lake: Path, seconds: float = 0) -> subprocess.Popen[str]:
+def start(bucket: Path, lake: Path, seconds: float = 0, pool: bool = False) -> subprocess.Popen[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENSKY_")}
     process = subprocess.Popen(
-        [sys.executable, "-c", SYNC, str(bucket), str(lake), str(seconds)],
+        [sys.executable, "-c", SYNC, str(bucket), str(lake), str(seconds), "pool" if pool else "here"],
         env={**kept, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

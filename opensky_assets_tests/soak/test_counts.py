@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from opensky_assets_tests.integration import test_kills as kills
+from opensky_assets_tests.integration.test_ingest_kills import check_kills
 from opensky_assets_tests.unit.ingest.test_faults import run_with_faults, undisturbed
 from opensky_assets_tests.unit.ingest.test_parse import check_mutations
 
@@ -35,6 +35,5 @@ def test_faults(undisturbed, tmp_path) -> None:  # type: ignore[no-untyped-def]
         say(f"{made:,} faults in {seed:,} buckets")
 
 
-def test_kills(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(kills, "KILLS", KILLS)
-    kills.test_ten_kills(tmp_path)
+def test_kills(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    check_kills(tmp_path, KILLS, 200, say)
