@@ -7,12 +7,13 @@ endif
 RUN = $(PYTHON) -m opensky_assets
 ARGS ?=
 
-.PHONY: help demo test lint dev materialize bench soak setup pins clean
+.PHONY: help demo test test-services lint dev materialize bench soak setup pins clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo                         simulated bucket to tables, and a summary'
 	@echo 'make test [ARGS="-k name"]        the tests; with ARGS, pytest with just these'
+	@echo 'make test-services                the tests against real servers (S3: Debian packages of Ceph)'
 	@echo 'make lint [ARGS=--fix]            ruff and mypy'
 	@echo 'make dev                          the Dagster UI'
 	@echo 'make materialize FROM=2022-06-25 TO=2022-06-27'
@@ -23,7 +24,7 @@ help:
 	@echo 'make pins [ARGS=--upgrade]        requirements.txt anew from pyproject.toml'
 	@echo 'make clean                        remove .venv and caches; data/ stays'
 
-demo test lint dev bench soak setup pins:
+demo test test-services lint dev bench soak setup pins:
 	@$(RUN) $@ $(ARGS)
 
 materialize:

@@ -64,7 +64,13 @@ def ours(job: dict[str, Any]) -> Convert:
 
     def convert() -> int:
         report = sync_days(
-            contract, days, LocalStore(Path(job["bucket"])), Lake(Path(job["out"])), settings, date(2026, 1, 1), _silent
+            contract,
+            days,
+            LocalStore(Path(job["bucket"])),
+            Lake.at(Path(job["out"])),
+            settings,
+            date(2026, 1, 1),
+            _silent,
         )
         assert not report.failed, report.failed
         assert all(manifest.lawful for manifest in report.read)

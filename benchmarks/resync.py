@@ -48,7 +48,7 @@ def make_bucket(root: Path, days: list[str]) -> LocalStore:
 
 
 def make_lake(root: Path, store: LocalStore) -> Lake:
-    lake = Lake(root)
+    lake = Lake.at(root)
     lake.claim(store.uri, "simulated")
     folder = root / "_manifest" / STATE_VECTORS.name
     folder.mkdir(parents=True)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from opensky_assets.lake import Lake, LakeError
-from opensky_assets.settings import Settings, SettingsError, load_settings
+from opensky_assets.lake import LakeError, open_lake
+from opensky_assets.settings import SettingsError, load_settings
 from opensky_assets.sources.store import LocalStore, SourceError, open_source, source_kind
 
 DEMO_START, DEMO_DAYS, DEMO_AIRCRAFT, DEMO_SEED = date(2022, 6, 25), 3, 600, 7
@@ -20,10 +20,6 @@ DEMO_START, DEMO_DAYS, DEMO_AIRCRAFT, DEMO_SEED = date(2022, 6, 25), 3, 600, 7
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-def _lake(settings: Settings) -> Lake:
-    return Lake(Path(settings.lake).resolve())
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -35,7 +31,7 @@ def plan(arguments: argparse.Namespace) -> int:
     days = calendar(_today())
     first, last = parse_days(arguments.first or str(days.first), arguments.last or str(days.last), _today())
     store = open_source(settings)
-    made = make_plan(store, _lake(settings), settings, _today())
+    made = make_plan(store, open_lake(settings), settings, _today())
     for line in plan_lines(made, store.uri, source_kind(store), first, last):
         say(line)
     return 0
@@ -55,7 +51,7 @@ def materialize(arguments: argparse.Namespace) -> int:
     first, last = parse_days(arguments.first, arguments.last, _today())
     code = run(Path.cwd(), settings, first, last)
     say()
-    for line in summary_lines(_lake(settings), settings, set(days_of(Period(first, last)))):
+    for line in summary_lines(open_lake(settings), settings, set(days_of(Period(first, last)))):
         say(line)
     say(f"time       {time.monotonic() - began:.0f} s")
     return code
@@ -69,7 +65,7 @@ def prune(arguments: argparse.Namespace) -> int:
     from opensky_assets.schemas import AIRCRAFT_DATABASE
 
     settings = load_settings()
-    lake = _lake(settings)
+    lake = open_lake(settings)
     vanished, gone = [], []
     if arguments.vanished:
         store = open_source(settings)
@@ -96,7 +92,7 @@ def replay_quarantine(arguments: argparse.Namespace) -> int:
     settings = load_settings()
     tables = [arguments.table] if arguments.table else list(RAW_TABLES)
     reasons = arguments.reason or ()
-    done = replay(open_source(settings), _lake(settings), settings, _today(), say, tables, reasons)
+    done = replay(open_source(settings), open_lake(settings), settings, _today(), say, tables, reasons)
     for line in replay_lines(done):
         say(line)
     return remake(Path.cwd(), done.changed_days)
@@ -124,7 +120,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
         say(f"\nStep {step}: what is in the bucket, what the lake has")
         for line in plan_lines(
-            make_plan(store, _lake(settings), settings, _today()), store.uri, source_kind(store), DEMO_START, last
+            make_plan(store, open_lake(settings), settings, _today()), store.uri, source_kind(store), DEMO_START, last
         ):
             say(line)
 
@@ -135,7 +131,7 @@ def demo(arguments: argparse.Namespace) -> int:
         error(f"\nThe demo failed in step {step}: {failure}")
         return 1
     say(f"\nThe demo {'is done' if code == 0 else 'FAILED in step ' + step}.\n")
-    for line in summary_lines(_lake(settings), settings):
+    for line in summary_lines(open_lake(settings), settings):
         say(line)
     say(f"time       {time.monotonic() - began:.0f} s")
     return code
@@ -174,7 +170,7 @@ def warehouse(arguments: argparse.Namespace) -> int:
     from opensky_assets.lake.warehouse import rebuild_warehouse
 
     settings = load_settings()
-    names = rebuild_warehouse(_lake(settings), Path(settings.warehouse).resolve())
+    names = rebuild_warehouse(open_lake(settings), Path(settings.warehouse).resolve())
     say(f"{settings.warehouse}: {', '.join(names) or 'no table yet: the lake is empty'}")
     return 0
 
@@ -185,7 +181,7 @@ def sql(arguments: argparse.Namespace) -> int:
 
     query = sys.stdin.read() if arguments.query == "-" else arguments.query
     try:
-        run_sql(query, str(Path(load_settings().lake).resolve()), arguments.format, arguments.out)
+        run_sql(query, open_lake(load_settings()), arguments.format, arguments.out)
     except SqlError as failure:
         error(f"opensky-assets sql: {failure}")
         return 1
@@ -199,7 +195,7 @@ def tables(arguments: argparse.Namespace) -> int:
     if arguments.markdown:
         sys.stdout.buffer.write(markdown().encode())
         return 0
-    lake = _lake(load_settings())
+    lake = open_lake(load_settings())
     try:
         for line in column_lines(lake, arguments.name) if arguments.name else table_lines(lake):
             say(line)

@@ -42,6 +42,11 @@ def test(root: Path, arguments: list[str]) -> int:
     return _pytest(root, arguments)
 
 
+def test_services(root: Path, arguments: list[str]) -> int:
+    """The tests that need a real server; those whose server is not installed are skipped, saying so."""
+    return _pytest(root, ["-m", "services", "--timeout", "600", *arguments])
+
+
 def soak(root: Path, arguments: list[str]) -> int:
     return _pytest(root, ["-m", "soak", "--timeout", "0", *arguments])
 
@@ -86,7 +91,7 @@ def clean(root: Path) -> int:
     return 0
 
 
-COMMANDS = {"setup": setup, "test": test, "soak": soak, "lint": lint, "pins": pins}
+COMMANDS = {"setup": setup, "test": test, "test-services": test_services, "soak": soak, "lint": lint, "pins": pins}
 
 
 def _cores() -> int:

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     source_profile: str | None = None
     source_anonymous: bool = True
     lake: str = "data/lake"
+    lake_endpoint: str | None = None
+    lake_region: str | None = None
+    lake_profile: str | None = None
     warehouse: Path = Path("data/warehouse.duckdb")
 
     year: int | None = Field(default=None, ge=FIRST_DAY.year, le=2100)
@@ -52,9 +55,9 @@ class Settings(BaseSettings):
 
     @field_validator("lake")
     @classmethod
-    def _lake_is_a_folder(cls, value: str) -> str:
-        if "://" in value:
-            raise ValueError("the lake must be a folder; object stores are not supported yet")
+    def _lake_is_a_folder_or_bucket(cls, value: str) -> str:
+        if "://" in value and not value.startswith("s3://"):
+            raise ValueError("the lake must be a folder or s3://bucket[/prefix]")
         return value
 
     def wants(self, day: date) -> bool:

@@ -12,6 +12,7 @@ from opensky_assets.lake import Lake
 from opensky_assets.resources.dbt import PROJECT, DbtResource
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.transforms.marts import DbtTest, build_marts
+from opensky_assets_tests.lakes import LocalLake
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class CompiledModels:
     models: dict[str, str]
     tests: dict[str, str]
 
-    def build(self, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
+    def build(self, lake: Lake, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
         with duckdb.connect(str(database)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for name, sql in self.models.items():
@@ -37,14 +38,14 @@ def compile_models(folder: Path) -> CompiledModels:
     """Let dbt build every mart of an empty lake, contracts and tests included, and keep the SQL it ran."""
     compiled: dict[str, str] = {}
 
-    def build(database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
-        outcomes = DbtResource().build(database, target, models)
+    def build(lake: Lake, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
+        outcomes = DbtResource().build(lake, database, target, models)
         root = target / "compiled" / "opensky"
         for path in [*root.glob("models/marts/*.sql"), *root.glob("tests/*.sql")]:
             compiled[path.relative_to(root).as_posix()] = path.read_text()
         return outcomes
 
-    build_marts(Lake(folder), ["2022-06-25"], MARTS, build)
+    build_marts(LocalLake.at(folder), ["2022-06-25"], MARTS, build)
     marts = {mart.name: compiled[f"models/marts/{mart.name}.sql"] for mart in MARTS}
     tests = {path.stem: compiled[f"tests/{path.name}"] for path in sorted((PROJECT / "tests").glob("*.sql"))}
     return CompiledModels(marts, tests)

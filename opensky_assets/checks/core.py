@@ -20,10 +20,11 @@ def lost_or_doubled(lake: Lake, days: list[str]) -> dict[str, tuple[int, int]]:
 
     All raw columns are compared, by the sum of their hashes a day: a lost flight and a doubled one do not cancel out.
     """
-    raw = [str(path) for files in lake.committed(FLIGHTS.name, days).values() for path, _ in files]
-    enriched = [str(path) for files in lake.day_paths(ENRICHED_FLIGHTS.path, days).values() for path in files]
+    raw = [lake.location(path) for files in lake.committed(FLIGHTS.name, days).values() for path, _ in files]
+    enriched = lake.locations(ENRICHED_FLIGHTS.path, days)
     sides = []
     with duckdb.connect() as connection:
+        lake.attach(connection)
         for paths in (raw, enriched):
             rows = []
             if paths:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 import duckdb
-import pyarrow.parquet as pq
 
 from opensky_assets.ingest.quality import (
     TableDays,
@@ -40,8 +39,7 @@ def broken_laws(lake: Lake, manifests: list[Manifest]) -> list[str]:
             problems.append(f"{manifest.source.key}: read {manifest.read}, accounted for {manifest.total.read}")
         shared = manifest.table == "aircraft_database"  # several tables share the one file
         for output in (*(() if shared else manifest.files), *manifest.quarantine_files):
-            path = lake.path(output.path)
-            rows = pq.read_metadata(path).num_rows if path.exists() else None
+            rows = lake.parquet(output.path).metadata.num_rows if lake.exists(output.path) else None
             if rows != output.rows:
                 problems.append(f"{output.path}: {'is gone' if rows is None else rows} instead of {output.rows} rows")
     return problems
@@ -128,11 +126,11 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
         lake = opensky.open_lake()
-        found = lake.day_paths(contract.path, run_days(context.run) or lake.days(contract.path))
-        paths = [str(path) for files in found.values() for path in files]
+        paths = lake.locations(contract.path, run_days(context.run) or lake.days(contract.path))
         counts: dict[str, int] = {}
         if paths:
             with duckdb.connect() as connection:
+                lake.attach(connection)
                 counts = implausible(connection.read_parquet(paths), contract)
         return dg.AssetCheckResult(
             passed=not counts,
@@ -177,19 +175,19 @@ def odd_row_counts(table: TableDays) -> Finding:
 
 def odd_repeats(table: TableDays) -> Finding:
     assert table.contract.day_column is not None
-    with connection() as duck:
+    with connection(table.lake) as duck:
         found = repeats(duck, table.files, "icao24", table.contract.day_column)
     return len(table.files), {day: f"{rows:,} rows" for day, rows in found.items()}
 
 
 def odd_poll_repeats(table: TableDays) -> Finding:
-    with connection() as duck:
+    with connection(table.lake) as duck:
         found = repeats(duck, table.poll_files, "icao24", "lastcontact")
     return len(table.poll_files), {day: f"{rows:,} rows" for day, rows in found.items()}
 
 
 def odd_stale_shares(table: TableDays) -> Finding:
-    with connection() as duck:
+    with connection(table.lake) as duck:
         shares = stale_shares(duck, table.files)
     return len(shares), {day: f"{share:.1%}" for day, share in shares.items() if share > MOST_STALE}
 

@@ -64,11 +64,11 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
             require_whole(counting, item)
             days = sorted(ingest.written) if task.days is None else task.days
             held, path = held_back(task.contract.name, item, refused, days, run)
-            with lake.committing():
+            with lake.committing(item):
                 store.verify(item)
                 lake.hold(held, path, run)
             return held
-    with lake.committing():  # whoever commits last has seen the object as it is
+    with lake.committing(item):  # whoever commits last has seen the object as it is
         store.verify(item)
         lake.commit(manifest, staged, run)
     return manifest

@@ -88,10 +88,10 @@ def lake_bytes(objects: Iterable[Planned]) -> int:
 
 def require_space(lake: Lake, objects: Iterable[Planned]) -> None:
     """Raise `LakeError` where the objects are expected to take more than the lake's disk has free."""
-    needed, free = lake_bytes(objects), lake.free_bytes()
-    if needed > free:
+    needed, free = lake_bytes(objects), lake.files.free_bytes()
+    if free is not None and needed > free:
         raise LakeError(
-            f"reading what is due takes about {needed / 1e9:.2f} GB in the lake {lake.root}, whose disk has "
+            f"reading what is due takes about {needed / 1e9:.2f} GB in the lake {lake}, whose disk has "
             f"{free / 1e9:.2f} GB free: free some, set OPENSKY_LAKE to a larger disk, or take fewer days or a "
             "OPENSKY_FILE_LIMIT at a time"
         )

@@ -41,6 +41,7 @@ class Files:
 class TableDays:
     """Days of a raw table as the manifests tell them; `facts` has the days that have a record."""
 
+    lake: Lake
     contract: Contract
     days: Sequence[str]
     facts: Mapping[str, DayFacts]
@@ -58,18 +59,20 @@ def read_days(lake: Lake, contract: Contract, days: Sequence[str] | None) -> Tab
     for key, manifest in manifests.items():
         poll = is_poll(key)
         for output in manifest.files:
-            day = output.path.rsplit("/", 2)[1].removeprefix("day=")
+            day = output.day
             rows[day] = rows.get(day, 0) + output.rows
-            found.setdefault(day, []).append((str(lake.path(output.path)), output.rows, poll))
+            found.setdefault(day, []).append((output.path, output.rows, poll))
     chosen = sorted(rows) if days is None else [day for day in days if day in rows]
-    there = {day: [f for f in found[day] if lake.path(f[0]).exists()] for day in chosen}
+    there = {day: set(files) for day, files in lake.day_files(contract.path, chosen).items()}
 
     def files(only_polls: bool) -> list[Files]:
-        wanted = {day: [f for f in of_day if f[2] or not only_polls] for day, of_day in there.items()}
-        return [Files(day, [f[0] for f in fs], sum(f[1] for f in fs)) for day, fs in wanted.items() if fs]
+        wanted = {day: [f for f in found[day] if f[0] in there[day] and (f[2] or not only_polls)] for day in there}
+        return [
+            Files(day, [lake.location(f[0]) for f in fs], sum(f[1] for f in fs)) for day, fs in wanted.items() if fs
+        ]
 
     facts = day_facts(manifests, sorted(rows) if days is None else days)
-    return TableDays(contract, chosen, facts, files(False), files(True), rows)
+    return TableDays(lake, contract, chosen, facts, files(False), files(True), rows)
 
 
 # --- told by the manifests alone ---------------------------------------------------------------------------------
@@ -102,14 +105,14 @@ def usual_rows(table: TableDays) -> dict[str, float]:
 
 
 @contextmanager
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB with its memory bounded; what does not fit goes to the system's temporary folder."""
+def connection(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB over the lake, with its memory bounded; what does not fit goes to the system's temporary folder."""
     with (
         tempfile.TemporaryDirectory(prefix="opensky-check-") as folder,
         duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": folder}) as duck,
     ):
-        duck.execute("SET preserve_insertion_order = false; SET TimeZone = 'UTC'")
-        yield duck
+        duck.execute("SET preserve_insertion_order = false")
+        yield lake.attach(duck)
 
 
 _ROWS = "read_parquet(?, hive_partitioning = true, hive_types_autocast = false)"

@@ -47,11 +47,10 @@ class ReferenceReport:
 
 def snapshot_of(lake: Lake, contract: Contract) -> str:
     """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
-    path = lake.path(contract.path)
-    if not path.exists():
-        raise SourceError(f"{contract.name} is not in the lake: materialize it first (`opensky-assets reference`)")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    try:
+        return hashlib.sha256(lake.files.read(contract.path)).hexdigest()[:12]
+    except FileNotFoundError:
+        raise SourceError(f"{contract.name} is not in the lake: materialize it first") from None
 
 
 def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: date, report: Report) -> ReferenceReport:
@@ -67,17 +66,16 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
         vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
         for key in vanished:
             report(f"warning: {key} is gone from the source; its aircraft stay in the lake until another table changes")
-        target = lake.path(AIRCRAFT_DATABASE.path)
-        if not planned and not target.exists():
+        if not planned and not lake.exists(AIRCRAFT_DATABASE.path):
             raise SourceError(f"{store.uri} has no aircraft table under metadata/ nor at its root")
         read = 0
         messages: list[str] = []
-        if not target.exists() or any(o.status is not Status.UNCHANGED for o in planned):
+        if not lake.exists(AIRCRAFT_DATABASE.path) or any(o.status is not Status.UNCHANGED for o in planned):
             read, messages = _rebuild([o.source for o in planned], store, lake, run, settings, report)
     manifests = lake.manifests(AIRCRAFT_DATABASE.name)
-    if not target.exists():
+    if not lake.exists(AIRCRAFT_DATABASE.path):
         raise SourceError("no aircraft table could be read: " + "; ".join(messages))
-    rows = pq.read_metadata(target).num_rows
+    rows = lake.parquet(AIRCRAFT_DATABASE.path).metadata.num_rows
     return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE))
 
 

@@ -1,8 +1,8 @@
 """The lake as an IO manager: core tables are written by day, every table is loaded by what the annotation asks for."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import dagster as dg
 import duckdb
@@ -26,7 +26,11 @@ CONTRACTS: dict[str, Contract] = {table.name: table.contract for table in TABLES
 
 
 class NotMaterialized(Exception):
-    """A table, or some days of it, are not in the lake."""
+    """A table, or some days of it, have not been materialized."""
+
+
+class MaterializedButGone(Exception):
+    """Dagster knows a table, or some days of it, as materialized, and the lake does not have their files."""
 
 
 class LakeIOManager(ConfigurableIOManager):
@@ -52,7 +56,7 @@ class LakeIOManager(ConfigurableIOManager):
             facts = {
                 **(given or {}),
                 "dagster/partition_row_count": rows.get(day, 0),
-                "dagster/uri": lake.path(f"{contract.path}/day={day}").as_uri(),
+                "dagster/uri": lake.uri(f"{contract.path}/day={day}"),
                 **({"preview": preview(heads[day])} if day in heads else {}),
             }
             if NO_EVENTS in metadata:
@@ -64,7 +68,8 @@ class LakeIOManager(ConfigurableIOManager):
         lake = self.opensky.open_lake()
         contract = CONTRACTS[context.asset_key.path[-1]]
         days = list(context.asset_partition_keys) if context.has_asset_partitions else None
-        return convert(_dataset(lake, contract, days), context.dagster_type.typing_type)
+        dataset = open_dataset(lake, contract, days, partial(_known_rows, context))
+        return convert(dataset, context.dagster_type.typing_type, lake)
 
 
 def _code_versions(context: OutputContext) -> dict[dg.AssetKey, str | None]:
@@ -111,29 +116,78 @@ def _split(reader: pa.RecordBatchReader) -> Iterator[tuple[str, pa.Table]]:
             start = at
 
 
-def _dataset(lake: Lake, contract: Contract, days: list[str] | None) -> "ds.Dataset":
-    """The files of a table as an Arrow dataset, with `day` where it has days. Raises `NotMaterialized`."""
+def _known_rows(context: InputContext, days: Sequence[str]) -> dict[str, int | None]:
+    """The rows of each day that Dagster knows as materialized (`None`: it was not told); for no days, of the table
+    under the name of the asset."""
+    assert context.step_context is not None
+    wanted = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=list(days) or None)
+    name = "dagster/partition_row_count" if days else "dagster/row_count"
+    found: dict[str, int | None] = {}
+    cursor = None
+    while len(found) < max(len(days), 1):  # newest first
+        page = context.step_context.instance.fetch_materializations(wanted, limit=1000, cursor=cursor)
+        for record in page.records:
+            event = record.asset_materialization
+            assert event is not None
+            rows = event.metadata.get(name)
+            value = rows.value if rows else None
+            found.setdefault(event.partition or context.asset_key.path[-1], value if isinstance(value, int) else None)
+        if not page.has_more:
+            break
+        cursor = page.cursor
+    return found
+
+
+KnownRows = Callable[[Sequence[str]], Mapping[str, int | None]]
+
+
+def open_dataset(lake: Lake, contract: Contract, days: Sequence[str] | None, known_rows: KnownRows) -> "ds.Dataset":
+    """The files of a table as an Arrow dataset, with `day` where it has days; `None` for all it has.
+
+    A day known to have no rows needs no file. Raises `NotMaterialized`, `MaterializedButGone` or, where the lake may
+    not be read, `LakeError`.
+    """
     import pyarrow.dataset as ds  # imports pandas
 
+    filesystem, folder = lake.files.arrow()
     if contract.path.endswith(".parquet"):
-        path = lake.path(contract.path)
-        if not path.exists():
-            raise NotMaterialized(f"{contract.name}: {path} is not there; materialize the asset first")
-        return ds.dataset(path, schema=contract.schema)
-    found = lake.day_paths(contract.path, lake.days(contract.path) if days is None else days)
-    missing = [day for day in days or () if day not in found]
-    if missing:
-        raise NotMaterialized(
-            f"{contract.name}: no file for {', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''} below "
-            f"{lake.path(contract.path)}; materialize these days first"
-        )
-    schema = contract.schema.append(pa.field("day", pa.date32()))
-    files: list[Path] = [path for paths in found.values() for path in paths]
-    partitioning = ds.partitioning(pa.schema([pa.field("day", pa.date32())]), flavor="hive")
-    return ds.dataset(files, schema=schema, partitioning=partitioning, partition_base_dir=str(lake.path(contract.path)))
+        if not lake.exists(contract.path):
+            _explain_missing(lake, contract, [contract.name], known_rows([]), "the asset")
+        return ds.dataset(f"{folder}/{contract.path}", filesystem=filesystem, schema=contract.schema)
+    found = lake.day_files(contract.path, lake.days(contract.path) if days is None else days)
+    if missing := [day for day in days or () if day not in found]:
+        known = known_rows(missing)
+        if lost := [day for day in missing if known.get(day) != 0]:
+            _explain_missing(lake, contract, lost, known, "these days")
+    day = pa.field("day", pa.date32())
+    schema = contract.schema.append(day)
+    files = [f"{folder}/{path}" for paths in found.values() for path in paths]
+    if not files:
+        return ds.dataset(schema.empty_table())
+    return ds.dataset(
+        files,
+        filesystem=filesystem,
+        schema=schema,
+        partitioning=ds.partitioning(pa.schema([day]), flavor="hive"),
+        partition_base_dir=f"{folder}/{contract.path}",
+    )
 
 
-def convert(dataset: "ds.Dataset", wanted: Any) -> Any:
+def _explain_missing(
+    lake: Lake, contract: Contract, missing: Sequence[str], known: Mapping[str, int | None], what: str
+) -> NoReturn:
+    never = [name for name in missing if name not in known]
+    told = ", ".join((never or missing)[:5]) + (" and more" if len(never or missing) > 5 else "")
+    where = lake.location(contract.path)
+    if never:
+        raise NotMaterialized(f"{contract.name}: not materialized: {told}; materialize {what} first ({where})")
+    raise MaterializedButGone(
+        f"{contract.name}: materialized, but gone from {where}: {told}; somebody removed the files, or OPENSKY_LAKE is "
+        f"another one than before. Materialize {what} again"
+    )
+
+
+def convert(dataset: "ds.Dataset", wanted: Any, lake: Lake) -> Any:
     """A dataset as the type asked for. Raises `TypeError` for one that is not known."""
     if wanted is pl.LazyFrame:
         return pl.scan_pyarrow_dataset(dataset)
@@ -144,7 +198,7 @@ def convert(dataset: "ds.Dataset", wanted: Any) -> Any:
     if wanted is pa.RecordBatchReader:
         return dataset.scanner().to_reader()
     if wanted is duckdb.DuckDBPyRelation:
-        return duckdb.connect().from_arrow(dataset)
+        return lake.attach(duckdb.connect()).from_arrow(dataset)
     if wanted in (pa.Table, Any):
         return dataset.to_table()
     raise TypeError(

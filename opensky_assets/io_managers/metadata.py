@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from opensky_assets.ingest.sync import SyncReport
 from opensky_assets.lake import Lake
@@ -75,7 +74,7 @@ def day_metadata(done: SyncReport, lake: Lake, contract: Contract) -> dict[str, 
         hours = hours_of(facts.objects)
         found[day] = {
             "dagster/partition_row_count": facts.counts.written,
-            "dagster/uri": lake.path(f"{contract.path}/day={day}").as_uri(),
+            "dagster/uri": lake.uri(f"{contract.path}/day={day}"),
             "read": facts.counts.read,
             "written": facts.counts.written,
             "quarantined": facts.counts.quarantined,
@@ -85,6 +84,6 @@ def day_metadata(done: SyncReport, lake: Lake, contract: Contract) -> dict[str, 
             **({"incomplete_without": facts.waiting} if facts.waiting else {}),
         }
     if len(found) <= MOST_PREVIEWS:
-        for day, files in lake.day_paths(contract.path, found).items():
-            found[day]["preview"] = preview(next(pq.ParquetFile(files[0]).iter_batches(PREVIEW_ROWS)))
+        for day, files in lake.day_files(contract.path, found).items():
+            found[day]["preview"] = preview(next(lake.parquet(files[0]).iter_batches(PREVIEW_ROWS)))
     return found

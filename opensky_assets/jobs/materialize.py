@@ -12,7 +12,7 @@ from pathlib import Path
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, make_plan, require_space, stretches
 from opensky_assets.jobs.report import say
-from opensky_assets.lake import Lake
+from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import MARTS
@@ -61,7 +61,7 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
         for run_id in end_dead_runs(instance):
             say(f"run {run_id} of an earlier command had died; marked as failed")
 
-    lake = Lake(Path(settings.lake).resolve())
+    lake = open_lake(settings)
     store = open_source(settings)
     lake.claim(store.uri, source_kind(store))
     plan = make_plan(store, lake, settings, today)
@@ -113,7 +113,7 @@ def _wanted(plan: Plan, settings: Settings, first: date, last: date, done: set[s
 
 def _reference_is_due(plan: Plan, lake: Lake) -> bool:
     tables = plan.of(AIRCRAFT_DATABASE.name)
-    there = lake.path(AIRCRAFT_DATABASE.path).exists() and lake.path(AIRPORTS.path).exists()
+    there = lake.exists(AIRCRAFT_DATABASE.path) and lake.exists(AIRPORTS.path)
     return not there or any(table.status is not Status.UNCHANGED for table in tables)
 
 

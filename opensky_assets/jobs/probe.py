@@ -14,7 +14,8 @@ from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.keys import STATE_HOUR
-from opensky_assets.sources.store import S3Store, SourceError
+from opensky_assets.sources.s3 import S3Place, S3Store
+from opensky_assets.sources.store import SourceError
 
 
 def probe(endpoint: str, bucket: str, hour: str) -> int:
@@ -22,7 +23,8 @@ def probe(endpoint: str, bucket: str, hour: str) -> int:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}-\d{2}", hour):
         raise SourceError(f"--hour {hour!r}: write it as 2022-06-27-04")
     day = hour[:10]
-    whole = S3Store(bucket, endpoint=endpoint)
+    place = S3Place(bucket, endpoint=endpoint, anonymous=True)
+    whole = S3Store(place)
     kinds: Counter[str] = Counter()
     found = None
     for item in whole.list():
@@ -37,8 +39,10 @@ def probe(endpoint: str, bucket: str, hour: str) -> int:
     say(f"{found.key}: {found.size / 1e6:.1f} MB")
     with tempfile.TemporaryDirectory(prefix="opensky-probe-") as folder:
         settings = load_settings(source=whole.uri, lake=folder)
-        hour_only = S3Store(bucket, endpoint=endpoint, only=found.key)
-        done = sync_days(STATE_VECTORS, [day], hour_only, Lake(Path(folder)), settings, datetime.now(UTC).date(), say)
+        hour_only = S3Store(place, only=found.key)
+        done = sync_days(
+            STATE_VECTORS, [day], hour_only, Lake.at(Path(folder)), settings, datetime.now(UTC).date(), say
+        )
         say(done.summary())
         for message in done.messages:
             say(message)

@@ -120,10 +120,10 @@ def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) 
             yield f"{'':<20}held back: {held.message}"
     yield ""
     kind = {"simulated": " (SIMULATED data)", "real": ""}.get(lake.kind or "", "")
-    yield f"lake       {lake.root}{kind}"
+    yield f"lake       {lake}{kind}"
     yield f'warehouse  {Path(settings.warehouse).resolve()}: duckdb {settings.warehouse} "FROM routes"'
-    if reports := sorted(lake.path("reports").glob("*/report.html"), key=lambda page: page.stat().st_mtime):
-        yield f"report     {reports[-1]}"
+    if reports := [file for file in lake.files.walk("reports") if file.path.endswith("/report.html")]:
+        yield f"report     {lake.location(max(reports, key=lambda page: page.modified).path)}"
     yield "UI         make dev (or: python -m opensky_assets dev), then http://127.0.0.1:3000"
 
 

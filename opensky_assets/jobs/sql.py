@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from opensky_assets.lake import Lake
 from opensky_assets.lake.connect import connect
 
 FORMATS = ("table", "csv", "json", "parquet")
@@ -28,7 +29,7 @@ class SqlError(ValueError):
     """The query cannot be answered, or not in that form; the text says why."""
 
 
-def run_sql(query: str, lake: str, wanted: str | None, out: Path | None) -> None:
+def run_sql(query: str, lake: Lake, wanted: str | None, out: Path | None) -> None:
     """Answer one query in the format `wanted` (by default what the name of `out` says, else a table), to the file
     `out` or to standard output. Raises `SqlError`."""
     style = _format(wanted, out)

@@ -57,7 +57,7 @@ def column_lines(lake: Lake, name: str) -> Iterator[str]:
 
 def _held(lake: Lake, table: Table) -> str:
     if not table.daily:
-        return "there" if lake.path(table.path).exists() else "not there"
+        return "there" if lake.exists(table.path) else "not there"
     days = [day for day in lake.days(table.path) if day[:1].isdigit()]
     if not days:
         return "no day"

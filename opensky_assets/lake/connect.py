@@ -8,21 +8,20 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from opensky_assets.lake.lake import Lake
-from opensky_assets.lake.warehouse import range_statements, view_statements
+from opensky_assets.lake.lake import Lake, open_lake
+from opensky_assets.lake.warehouse import quoted, range_statements, view_statements
 from opensky_assets.schemas.tables import TABLES
 from opensky_assets.settings import load_settings
 
 
-def connect(lake: str | Path | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection of one's own over the lake in `lake`, by default the one in the settings.
+def connect(lake: Lake | str | Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection of one's own over `lake` (one that is open, a folder, `s3://…`), by default the one in the settings.
 
     Every table that has a file is a view, every mart has its macro `<mart>_between(first, last)`. The views read the
     lake's Parquet files, and of those only the days that a query's `WHERE day …` leaves. Times are shown in UTC.
     """
-    found = Lake(Path(lake if lake is not None else load_settings().lake).resolve())
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    found = lake if isinstance(lake, Lake) else open_lake(load_settings(**({"lake": str(lake)} if lake else {})))
+    connection = found.attach(duckdb.connect())
     for _, statement in view_statements(found):
         connection.execute(statement)
     return connection
@@ -31,15 +30,14 @@ def connect(lake: str | Path | None = None) -> duckdb.DuckDBPyConnection:
 def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
     """A connection whose daily tables hold `days` alone, by the exact files of these days: it costs the same however
     many days the lake has. Tables without a file are there, empty. The range macros are there too."""
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = lake.attach(duckdb.connect())
     for table in TABLES:
         if table.daily:
-            paths = [path for found in lake.day_paths(table.path, days).values() for path in found]
+            files = lake.locations(table.path, days)
         else:
-            paths = [path for path in [lake.path(table.path)] if path.exists()]
-        if paths:
-            listed = ", ".join("'" + path.as_posix().replace("'", "''") + "'" for path in paths)
+            files = [lake.location(table.path)] if lake.exists(table.path) else []
+        if files:
+            listed = ", ".join(quoted(file) for file in files)
             hive = ", hive_partitioning = true, hive_types = {'day': DATE}" if table.daily else ""
             connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{hive})")
         else:

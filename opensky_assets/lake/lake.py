@@ -1,195 +1,214 @@
-"""The lake on a file system: hive-partitioned Parquet, manifests, and the one way that anything gets published."""
+"""The lake: hive-partitioned Parquet, manifests, and the one way that anything gets published."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
+from opensky_assets.lake.files import Files, LakeError, LocalFiles, Stored
 from opensky_assets.lake.manifest import Held, Manifest
-from opensky_assets.lake.staging import ATTEMPTS, FOLDER_VANISHED, Staging, staging
+from opensky_assets.lake.staging import Staging
+from opensky_assets.sources.s3 import S3Place
+from opensky_assets.sources.store import SourceObject
 
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow.parquet as pq
 
-class LakeError(Exception):
-    """The lake cannot be written or read; the text says what to do."""
+    from opensky_assets.settings import Settings
 
+CLAIM = "_manifest/source.json"
 
-def _explain(error: OSError, root: Path) -> LakeError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return LakeError(f"no space left on the disk of the lake {root}; free some or set OPENSKY_LAKE, then run again")
-    what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
-    return LakeError(
-        f"the lake {root} cannot be written ({what}); give this user the right to write there or set OPENSKY_LAKE"
-    )
-
-
-@contextmanager
-def writing(root: Path) -> Iterator[None]:
-    """Turn what the operating system says of a write into what the user can do about it."""
-    try:
-        yield
-    except OSError as error:
-        raise _explain(error, root) from error
+READS_AT_ONCE = 16
+"""Manifests are small: over a network, nearly all of their time is waiting."""
 
 
 @dataclass(frozen=True)
 class Lake:
-    """A lake in a folder. Paths are relative to it, with `/`."""
+    """A lake in a folder or a bucket. Paths are relative to it, with `/`."""
 
-    root: Path
+    files: Files
+
+    @staticmethod
+    def at(folder: Path) -> Lake:
+        """The lake in a folder."""
+        return Lake(LocalFiles(folder.resolve()))
+
+    def __str__(self) -> str:
+        return str(self.files)
+
+    def to_json(self) -> str:
+        """How another process opens the same lake (`from_json`). No secret is in it."""
+        return json.dumps(self.files.described())
+
+    @staticmethod
+    def from_json(text: str) -> Lake:
+        given = json.loads(text)
+        return Lake.at(Path(given["folder"])) if "folder" in given else _in_bucket(S3Place(**given["place"]))
 
     # --- paths -------------------------------------------------------------------------------------------------
 
-    def path(self, relative: str) -> Path:
-        return self.root / relative
+    def uri(self, path: str) -> str:
+        return f"{self.files.uri}/{path}"
 
-    def day_paths(self, table_path: str, days: Iterable[str]) -> dict[str, list[Path]]:
+    def location(self, path: str) -> str:
+        """A file, or a pattern of files, as a DuckDB connection of `attach` reads it."""
+        return self.files.location(path)
+
+    def exists(self, path: str) -> bool:
+        return self.files.find(path) is not None
+
+    def day_files(self, table_path: str, days: Iterable[str]) -> dict[str, list[str]]:
         """The files of each of the days that has any, in the order of their names."""
         found = {}
         for day in days:
-            folder = self.root / table_path / f"day={day}"
-            if folder.is_dir() and (files := sorted(folder.glob("*.parquet"))):
+            listed = self.files.walk(f"{table_path}/day={day}")
+            if files := [file.path for file in listed if file.path.endswith(".parquet")]:
                 found[day] = files
         return found
 
+    def locations(self, table_path: str, days: Iterable[str]) -> list[str]:
+        """The files of all of the days, as DuckDB reads them."""
+        return [self.location(path) for paths in self.day_files(table_path, days).values() for path in paths]
+
     def days(self, table_path: str) -> list[str]:
-        """All days of a table that have a file."""
-        folders = (self.root / table_path).glob("day=*")
-        return sorted(f.name.removeprefix("day=") for f in folders if any(f.glob("*.parquet")))
+        """All days of a table; a day's folder goes with its last file."""
+        names = self.files.folders(table_path)
+        return sorted(name.removeprefix("day=") for name in names if name.startswith("day="))
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        """Let a DuckDB connection read the lake's `location`s, and show times in UTC."""
+        if filesystem := self.files.duckdb_filesystem():
+            connection.register_filesystem(filesystem)
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    def parquet(self, path: str) -> pq.ParquetFile:
+        """A Parquet file of the lake, open. Raises `FileNotFoundError`."""
+        import pyarrow.parquet as pq
+
+        filesystem, folder = self.files.arrow()
+        return pq.ParquetFile(filesystem.open_input_file(f"{folder}/{path}"))
 
     # --- whose lake it is ----------------------------------------------------------------------------------------
 
     def claim(self, source_uri: str, kind: str) -> None:
         """Record the source on first use. Raises `LakeError` where the lake belongs to another one."""
-        record = self.root / "_manifest" / "source.json"
-        if record.exists():
-            known = json.loads(record.read_text())
-            if (known["uri"], known["kind"]) != (source_uri, kind):
-                raise LakeError(
-                    f"the lake {self.root} holds rows of the {known['kind']} source {known['uri']}, not of the {kind} "
-                    f"source {source_uri}: set OPENSKY_LAKE to another folder (and OPENSKY_WAREHOUSE to another file), "
-                    "or OPENSKY_SOURCE back"
-                )
-            return
-        with writing(self.root), staging(self.root / "_staging") as (run, _):
-            staged = run.path / "source.json"
-            staged.write_text(json.dumps({"uri": source_uri, "kind": kind}, indent=1))
-            self._put(staged, "_manifest/source.json")
+        known = self._claim()
+        if known is None:
+            self.files.put_first(json.dumps({"uri": source_uri, "kind": kind}, indent=1), CLAIM)
+            known = self._claim()
+        assert known is not None
+        if (known["uri"], known["kind"]) != (source_uri, kind):
+            raise LakeError(
+                f"the lake {self} holds rows of the {known['kind']} source {known['uri']}, not of the {kind} "
+                f"source {source_uri}: set OPENSKY_LAKE to another place (and OPENSKY_WAREHOUSE to another file), "
+                "or OPENSKY_SOURCE back"
+            )
+
+    def _claim(self) -> dict[str, str] | None:
+        try:
+            claim: dict[str, str] = json.loads(self.files.read(CLAIM))
+        except FileNotFoundError:
+            return None
+        return claim
 
     @property
     def kind(self) -> str | None:
         """`real`, `simulated`, or `None` for a lake that is still empty."""
-        record = self.root / "_manifest" / "source.json"
-        return json.loads(record.read_text())["kind"] if record.exists() else None
+        claim = self._claim()
+        return claim["kind"] if claim else None
 
     # --- manifests -----------------------------------------------------------------------------------------------
 
     def manifests(self, table: str) -> dict[str, Manifest]:
         """The manifests of a table by key of the source object."""
-        found = (
-            Manifest.from_json(path.read_text())
-            for path in sorted((self.root / "_manifest" / table).glob("*.json"))
-            if not path.name.endswith(".held.json")
-        )
-        return {manifest.source.key: manifest for manifest in found}
+        paths = self._records(table, held=False)
+        return {m.source.key: m for m in (Manifest.from_json(text) for text in self._read_all(paths))}
+
+    def manifests_of(self, table: str, key_hashes: Collection[str]) -> Iterator[Manifest]:
+        """The manifests of objects the hash of whose key begins with one of `key_hashes` (8 digits)."""
+        paths = [path for path in self._records(table, held=False) if path.rsplit("/", 1)[1][:8] in key_hashes]
+        return (Manifest.from_json(text) for text in self._read_all(paths))
 
     def held(self, table: str) -> dict[str, Held]:
         """The objects of a table that were held back, by key."""
-        paths = sorted((self.root / "_manifest" / table).glob("*.held.json"))
-        return {held.source.key: held for held in (Held.from_json(path.read_text()) for path in paths)}
+        found = (Held.from_json(text) for text in self._read_all(self._records(table, held=True)))
+        return {held.source.key: held for held in found}
 
-    def committed(self, table: str, days: Iterable[str]) -> dict[str, list[tuple[Path, int]]]:
+    def _records(self, table: str, held: bool) -> list[str]:
+        paths = (file.path for file in self.files.walk(f"_manifest/{table}"))
+        return [path for path in paths if path.endswith(".json") and path.endswith(".held.json") == held]
+
+    def _read_all(self, paths: Sequence[str]) -> Iterator[str]:
+        """The texts of small files. One that is gone since it was listed is left out."""
+
+        def read(path: str) -> str | None:
+            try:
+                return self.files.read(path).decode()
+            except FileNotFoundError:
+                return None
+
+        if isinstance(self.files, LocalFiles):
+            texts: Iterable[str | None] = map(read, paths)
+        else:
+            with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+                texts = list(pool.map(read, paths))
+        return (text for text in texts if text is not None)
+
+    def committed(self, table: str, days: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
         """The files, with their rows, that the manifests of a raw table name for each of `days` that has any."""
-        found: dict[str, list[tuple[Path, int]]] = {day: [] for day in days}
+        found: dict[str, list[tuple[str, int]]] = {day: [] for day in days}
         for manifest in self.manifests(table).values():
             for output in manifest.files:
-                day = output.path.rsplit("/", 2)[1].removeprefix("day=")
-                if day in found:
-                    found[day].append((self.root / output.path, output.rows))
+                if output.day in found:
+                    found[output.day].append((output.path, output.rows))
         return {day: sorted(files) for day, files in found.items() if files}
-
-    def free_bytes(self) -> int:
-        """What is free on the lake's disk; the lake's folder need not be there yet."""
-        folder = self.root
-        while not folder.exists():
-            folder = folder.parent
-        return shutil.disk_usage(folder).free
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def run(self, tables: Iterable[str] = ()) -> Iterator[Staging]:
         """A run that writes: its staging folder, cleared of what dead runs left. For the raw `tables` named, files
-        that no manifest names are removed too, where no other run is alive to publish them this moment."""
-        started = time.time()
-        with writing(self.root), staging(self.root / "_staging") as (run, alone):
-            if alone:
+        that no manifest names are removed too, where no living run can be about to name them."""
+        with self.files.run() as (run, before):
+            if before is not None:
                 for table in tables:
-                    self._sweep(table, started)
+                    for file in list(self.unnamed(table, before)):
+                        self.files.delete(file.path)
             yield run
 
-    def _sweep(self, table: str, before: float) -> None:
-        for path in self.unnamed(table, before):
-            self._drop(path)
-
-    def unnamed(self, table: str, before: float) -> Iterator[Path]:
+    def unnamed(self, table: str, before: float) -> Iterator[Stored]:
         """Files of a raw table, or of its quarantine, that no manifest names and that were written `before`."""
+        listed = [file for base in (f"raw/{table}", f"quarantine/{table}") for file in self.files.walk(base)]
         named = {f.path for m in self.manifests(table).values() for f in (*m.files, *m.quarantine_files)}
         named |= {held.quarantine_file.path for held in self.held(table).values() if held.quarantine_file}
-        for base in (f"raw/{table}", f"quarantine/{table}"):
-            for path in sorted((self.root / base).glob("day=*/*.parquet")):
-                if path.relative_to(self.root).as_posix() not in named and path.stat().st_mtime < before:
-                    yield path
-
-    def _put(self, staged: Path, relative: str) -> None:
-        target = self.root / relative
-        for again in range(ATTEMPTS):
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staged, target)
-                return
-            except FOLDER_VANISHED:  # another run removed the day's last file, and its folder, this moment
-                if again == ATTEMPTS - 1 or not staged.exists():
-                    raise
-
-    def _drop(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        with suppress(OSError):  # other files are in it
-            path.parent.rmdir()
+        for file in listed:
+            if file.path.endswith(".parquet") and file.path not in named and file.modified < before:
+                yield file
 
     def publish(self, files: Mapping[str, Path], drop: Iterable[str] = ()) -> None:
-        """Publish staged `files` under their paths in the lake, each by one rename, then remove those of `drop`.
+        """Publish staged `files` under their paths in the lake, each at once, then remove those of `drop`.
 
         Everything that anybody writes to the lake goes through here, or through `commit`, which ends in here.
         A reader sees each file whole, old or new.
         """
-        with writing(self.root):
-            for relative, staged in files.items():
-                self._put(staged, relative)
-            for relative in drop:
-                if relative not in files:
-                    self._drop(self.root / relative)
+        for path, staged in files.items():
+            self.files.put(staged, path)
+        for path in drop:
+            if path not in files:
+                self.files.delete(path)
 
-    @contextmanager
-    def committing(self) -> Iterator[None]:
+    def committing(self, item: SourceObject) -> AbstractContextManager[None]:
         """Hold off other runs, so that the files of an object and its manifest come from one of them."""
-        record = self.root / "_manifest" / "commit.lock"
-        with writing(self.root):
-            record.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(record)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+        return self.files.commit_lock(item.key_hash)
 
     def commit(self, manifest: Manifest, staged: Mapping[str, Path], run: Staging) -> None:
         """Publish the files of one source object and then its manifest, which makes them count."""
@@ -200,33 +219,49 @@ class Lake:
                 "published. This is a defect of the ingest: please report it with the object"
             )
         base = f"_manifest/{manifest.table}/{manifest.source.key_hash}"
-        record, held = self.root / f"{base}.json", self.root / f"{base}.held.json"
         old: set[str] = set()
-        if record.exists():
-            before = Manifest.from_json(record.read_text())
-            old = {f.path for f in (*before.files, *before.quarantine_files)}
-        if held.exists() and (file := Held.from_json(held.read_text()).quarantine_file):
-            old.add(file.path)
+        for text in self._read_all([f"{base}.json"]):
+            before = Manifest.from_json(text)
+            old |= {f.path for f in (*before.files, *before.quarantine_files)}
+        held = self._held(base)
+        if held and held.quarantine_file:
+            old.add(held.quarantine_file.path)
         new = {f.path for f in (*manifest.files, *manifest.quarantine_files)}
-        text = run.folder("manifest") / "manifest.json"
-        text.write_text(manifest.to_json())
+        record = run.folder("manifest") / "manifest.json"
+        record.write_text(manifest.to_json())
         self.publish(staged)
-        self.publish({f"{base}.json": text}, drop=[*sorted(old - new), f"{base}.held.json"])
+        self.publish({f"{base}.json": record}, drop=[*sorted(old - new), *([f"{base}.held.json"] if held else [])])
 
     def hold(self, held: Held, staged: Path | None, run: Staging) -> None:
         """Record that a version of an object was held back. What was published of it before stays."""
         base = f"_manifest/{held.table}/{held.source.key_hash}"
-        text = run.folder("held") / "held.json"
-        text.write_text(held.to_json())
-        record = self.root / f"{base}.held.json"
-        old = Held.from_json(record.read_text()).quarantine_file if record.exists() else None
-        new = held.quarantine_file
+        record = run.folder("held") / "held.json"
+        record.write_text(held.to_json())
+        before = self._held(base)
+        old, new = before.quarantine_file if before else None, held.quarantine_file
         if new and staged:
             self.publish({new.path: staged})
         stale = [old.path] if old and (new is None or new.path != old.path) else []
-        self.publish({f"{base}.held.json": text}, drop=stale)
+        self.publish({f"{base}.held.json": record}, drop=stale)
+
+    def _held(self, base: str) -> Held | None:
+        return next((Held.from_json(text) for text in self._read_all([f"{base}.held.json"])), None)
 
     def release(self, held: Held) -> None:
         """Forget that an object was held back, since the source does not have it any more."""
         files = [held.quarantine_file.path] if held.quarantine_file else []
         self.publish({}, drop=[*files, f"_manifest/{held.table}/{held.source.key_hash}.held.json"])
+
+
+def _in_bucket(place: S3Place) -> Lake:
+    from opensky_assets.lake.s3 import S3Files
+
+    return Lake(S3Files(place))
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake of the settings."""
+    if settings.lake.startswith("s3://"):
+        where = (settings.lake, settings.lake_endpoint, settings.lake_region, settings.lake_profile)
+        return _in_bucket(S3Place.of(*where, anonymous=False))
+    return Lake.at(Path(settings.lake))

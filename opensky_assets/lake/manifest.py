@@ -38,6 +38,11 @@ class OutputFile:
     rows: int
     bytes: int
 
+    @property
+    def day(self) -> str:
+        """Of its partition."""
+        return self.path.rsplit("/", 2)[1].removeprefix("day=")
+
 
 @dataclass(frozen=True)
 class Manifest:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from opensky_assets.lake.lake import Lake
 from opensky_assets.lake.manifest import Held, Manifest
@@ -44,33 +40,29 @@ def find(lake: Lake, tables: Iterable[str], vanished: Iterable[Manifest], gone_h
     tables, vanished, gone_held = list(tables), list(vanished), list(gone_held)
     items: dict[str, Item] = {}
 
-    def add(path: Path, why: str) -> None:
-        relative = path.relative_to(lake.root).as_posix()
-        if path.exists():
-            items.setdefault(relative, Item(relative, why, _size(path)))
+    def add(path: str, why: str) -> None:
+        if file := lake.files.find(path):
+            items.setdefault(path, Item(path, why, file.bytes))
 
     days: dict[str, set[str]] = {}
     for manifest in vanished:
         why = f"{manifest.source.key} is gone from the source"
         days.setdefault(manifest.table, set()).update(day for day, counts in manifest.days.items() if counts.written)
         for output in (*manifest.files, *manifest.quarantine_files):
-            add(lake.path(output.path), why)
-        add(lake.path(f"_manifest/{manifest.table}/{manifest.source.key_hash}.json"), why)
+            add(output.path, why)
+        add(f"_manifest/{manifest.table}/{manifest.source.key_hash}.json", why)
     for held in gone_held:
         why = f"{held.source.key} was held back and is gone from the source"
         if held.quarantine_file:
-            add(lake.path(held.quarantine_file.path), why)
-        add(lake.path(f"_manifest/{held.table}/{held.source.key_hash}.held.json"), why)
-    started = time.time()
-    alone = True
-    for folder, alive in _staging(lake):
-        alone &= not alive
-        if not alive:
-            add(folder, "left by a run that died")
-    if alone:
+            add(held.quarantine_file.path, why)
+        add(f"_manifest/{held.table}/{held.source.key_hash}.held.json", why)
+    for left in lake.files.unfinished():
+        items[left.path] = Item(left.path, "left by a run that died", left.bytes)
+    before = lake.files.leftovers_before()
+    if before is not None:
         for table in tables:
-            for path in lake.unnamed(table, started):
-                add(path, "no manifest names it")
+            for file in lake.unnamed(table, before):
+                items.setdefault(file.path, Item(file.path, "no manifest names it", file.bytes))
     return Pruning(
         tables,
         sorted(items.values(), key=lambda item: item.path),
@@ -84,28 +76,9 @@ def remove(lake: Lake, pruning: Pruning) -> None:
     """Remove what was found, but for files that another run has published since. A manifest goes before its files,
     which count no longer from then on."""
     leaving = {m.source.key for m in pruning.vanished}
-    with lake.run(), lake.committing():  # the run clears the folders of dead runs
+    unfinished = {left.path for left in lake.files.unfinished()}
+    with lake.run(), lake.files.lock("commit.lock"):  # the run clears what dead runs left unfinished
         manifests = (m for table in pruning.tables for m in lake.manifests(table).values())
         named = {f.path for m in manifests if m.source.key not in leaving for f in (*m.files, *m.quarantine_files)}
-        paths = [item.path for item in pruning.items if not item.path.startswith("_staging/")]
-        chosen = sorted(set(paths) - named, key=lambda path: (not path.startswith("_manifest/"), path))
-        lake.publish({}, drop=chosen)
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size
-
-
-def _staging(lake: Lake) -> Iterable[tuple[Path, bool]]:
-    """The staging folders of runs, and whether each run is alive."""
-    for record in sorted(lake.path("_staging").glob("*.lock")):
-        lock = FileLock(record)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield record.with_suffix(""), True
-        else:
-            lock.release()
-            yield record.with_suffix(""), False
+        chosen = {item.path for item in pruning.items} - named - unfinished
+        lake.publish({}, drop=sorted(chosen, key=lambda path: (not path.startswith("_manifest/"), path)))

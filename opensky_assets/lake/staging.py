@@ -78,3 +78,20 @@ def staging(root: Path) -> Iterator[tuple[Staging, bool]]:
         _remove(root / name, root / f"{name}.lock")
         with suppress(OSError):  # another run's folder is in it
             root.rmdir()
+
+
+def dead(root: Path) -> Iterator[Path]:
+    """The folders below `root` whose run has died."""
+    for record in sorted(root.glob("*.lock")):
+        lock = FileLock(record)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        lock.release()
+        yield record.with_suffix("")
+
+
+def is_anybody_alive(root: Path) -> bool:
+    """Whether a run holds its folder below `root`."""
+    return len(list(root.glob("*.lock"))) > len(list(dead(root)))

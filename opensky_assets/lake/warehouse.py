@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from opensky_assets.lake.lake import Lake, LakeError
+from opensky_assets.lake.files import LakeError
+from opensky_assets.lake.lake import Lake
 from opensky_assets.lake.staging import staging
 from opensky_assets.schemas.marts import BUSIEST
 from opensky_assets.schemas.tables import TABLES
@@ -87,16 +88,13 @@ OD_MATRIX_BETWEEN = f"""
 def view_statements(lake: Lake) -> Iterator[tuple[str, str]]:
     """(name, CREATE statement) of every table of the lake that has a file, and of the macros over it."""
     for table in TABLES:
-        source = lake.path(table.path)
         if not table.daily:
-            if source.exists():
-                yield (
-                    table.name,
-                    f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({_quoted(source.as_posix())})",
-                )
-        elif next(source.glob("day=*/*.parquet"), None):
+            if lake.exists(table.path):
+                source = quoted(lake.location(table.path))
+                yield table.name, f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({source})"
+        elif lake.days(table.path):
             # Records of which no day can be told are in the folder of Hive's default partition: their day is null.
-            files = _quoted(f"{source.as_posix()}/day=*/*.parquet")
+            files = quoted(lake.location(f"{table.path}/day=*/*.parquet"))
             yield (
                 table.name,
                 f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({files}, hive_partitioning = true, "
@@ -115,7 +113,8 @@ def range_statements(table: str) -> Iterator[tuple[str, str]]:
         yield "od_matrix_between", OD_MATRIX_BETWEEN
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL spells it."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -132,7 +131,7 @@ def rebuild_warehouse(lake: Lake, path: Path) -> list[str]:
             with staging(path.with_name(f".{path.name}.staging")) as (run, _):
                 staged = run.path / path.name
                 with duckdb.connect(str(staged)) as connection:
-                    connection.execute("SET TimeZone = 'UTC'")
+                    lake.attach(connection)
                     for _, statement in statements:
                         connection.execute(statement)
                     connection.execute(f"CREATE MACRO warehouse_version() AS '{version}'")

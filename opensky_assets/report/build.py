@@ -40,7 +40,7 @@ _FACTS = (DATA_QUALITY_DAILY.path, STATE_VECTORS.path)
 def days_with_facts(lake: Lake, asked: Iterable[str]) -> list[str]:
     """Those of the days asked for that a report can say something of."""
     days = list(asked)
-    return sorted({day for path in _FACTS for day in lake.day_paths(path, days)})
+    return sorted({day for path in _FACTS for day in lake.day_files(path, days)})
 
 
 def days_between(lake: Lake, first: str, last: str) -> list[str]:
@@ -72,9 +72,7 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
             path = f"{folder}/{card.name}.png"
             files[path] = staging / f"{card.name}.png"
             files[path].write_bytes(_picture(card, data))
-        before = lake.path(folder).glob("*") if lake.path(folder).is_dir() else iter(())
-        old = [f"{folder}/{path.name}" for path in before]
-        lake.publish(files, drop=old)
+        lake.publish(files, drop=[file.path for file in lake.files.walk(folder)])
     return Report(
         f"{folder}/report.html",
         len(html),

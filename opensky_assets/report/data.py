@@ -176,7 +176,7 @@ def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: s
         types=types,
         quality=quality,
         states=_states(connection, lake, days),
-        next_day_there=bool(lake.day_paths(ENRICHED_FLIGHTS.path, [after])),
+        next_day_there=bool(lake.day_files(ENRICHED_FLIGHTS.path, [after])),
         objects={
             contract.name: sorted(m.source.key for m in manifests_of(lake, contract, days))
             for contract in (FLIGHTS, STATE_VECTORS)
@@ -202,7 +202,7 @@ def _matrix(connection: duckdb.DuckDBPyConnection, between: str) -> Matrix | Non
 
 
 def _states(connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[str]) -> States | None:
-    there = list(lake.day_paths(STATE_VECTORS.path, days))[-STATE_DAYS:]
+    there = list(lake.day_files(STATE_VECTORS.path, days))[-STATE_DAYS:]
     if not there:
         return None
     days_listed = ", ".join(f"'{day}'::DATE" for day in there)
@@ -235,7 +235,8 @@ def _states(connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[st
 def _landed(lake: Lake, days: Sequence[str]) -> float | None:
     """How long after its end a day's flights were in the lake, as the files' times have it."""
     lags = []
-    for day, paths in lake.day_paths(FLIGHTS.path, days).items():
+    for day in days:
         end = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + 86_400
-        lags.append((max(path.stat().st_mtime for path in paths) - end) / 86_400)
+        if written := [file.modified for file in lake.files.walk(f"{FLIGHTS.path}/day={day}")]:
+            lags.append((max(written) - end) / 86_400)
     return sorted(lags)[len(lags) // 2] if lags else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from opensky_assets.lake import Lake
 from opensky_assets.transforms.marts import DbtTest
 
 if TYPE_CHECKING:
@@ -34,10 +35,12 @@ class DbtResource(dg.ConfigurableResource):
 
     project_dir: str = str(PROJECT)
 
-    def build(self, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
-        """Build `models` and what they need in `database`, with their tests. Raises where a model does not build."""
-        # dbt's profile reads the path of the run's scratch database from the environment.
+    def build(self, lake: Lake, database: Path, target: Path, models: Sequence[str]) -> list[DbtTest]:
+        """Build `models` and what they need in `database`, which reads `lake`, with their tests. Raises where a model
+        does not build."""
+        # dbt's profile and its plugin read from the environment what is another with each run.
         os.environ["OPENSKY_DBT_DATABASE"] = str(database)
+        os.environ["OPENSKY_DBT_LAKE"] = lake.to_json()
         os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
         dbt = _command_line(self.project_dir)
         selection = " ".join(f"+{model}" for model in models)

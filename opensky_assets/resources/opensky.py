@@ -1,11 +1,10 @@
 """The source, the lake and the settings as one Dagster resource."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import dagster as dg
 
-from opensky_assets.lake import Lake
+from opensky_assets.lake import Lake, open_lake
 from opensky_assets.settings import Settings, load_settings
 from opensky_assets.sources.store import ObjectStore, open_source
 
@@ -25,7 +24,7 @@ class OpenSkyResource(dg.ConfigurableResource):
         return open_source(self.settings())
 
     def open_lake(self) -> Lake:
-        return Lake(Path(self.settings().lake).resolve())
+        return open_lake(self.settings())
 
     @staticmethod
     def today() -> date:

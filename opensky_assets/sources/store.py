@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
     from opensky_assets.settings import Settings
@@ -118,89 +118,19 @@ class LocalStore:
             raise ObjectGone(f"{item.key}: changed while it was read; run again")
 
 
-@dataclass(frozen=True)
-class S3Store:
-    """A bucket, or a prefix of one, over the S3 protocol; path-style addressing, as OpenSky's endpoint wants it."""
-
-    bucket: str
-    prefix: str = ""
-    endpoint: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    anonymous: bool = True
-    only: str | None = None
-    """One key, where no other object is wanted."""
-
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
-
-    @property
-    def _where(self) -> str:
-        return f"{self.uri} at {self.endpoint or 'AWS'}"
-
-    def _client(self) -> Any:
-        import boto3
-        from botocore import UNSIGNED
-        from botocore.config import Config
-
-        config = Config(
-            signature_version=UNSIGNED if self.anonymous else None,
-            s3={"addressing_style": "path"},
-            connect_timeout=10,
-            read_timeout=60,
-            retries={"max_attempts": 5, "mode": "standard"},
-        )
-        session = boto3.Session(profile_name=self.profile, region_name=self.region or "us-east-1")
-        return session.client("s3", endpoint_url=self.endpoint, config=config)
-
-    def _full(self, key: str) -> str:
-        return f"{self.prefix.rstrip('/')}/{key}" if self.prefix else key
-
-    def list(self, prefix: str = "") -> Iterator[SourceObject]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        base = self._full("")
-        try:
-            pages = (
-                self._client()
-                .get_paginator("list_objects_v2")
-                .paginate(Bucket=self.bucket, Prefix=base + (self.only or prefix))
-            )
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    item = SourceObject(entry["Key"][len(base) :], entry["Size"], entry["ETag"].strip('"'))
-                    if self.only in (None, item.key):
-                        yield item
-        except (BotoCoreError, ClientError) as error:
-            raise SourceError(
-                f"cannot list {self._where}: {error}; check OPENSKY_SOURCE, OPENSKY_SOURCE_ENDPOINT and the rights"
-            ) from None
-
-    def open(self, item: SourceObject) -> BinaryIO:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer = self._client().get_object(Bucket=self.bucket, Key=self._full(item.key), IfMatch=f'"{item.etag}"')
-        except (BotoCoreError, ClientError) as error:
-            raise ObjectGone(f"{item.key} of {self._where} cannot be read: {error}") from None
-        return cast(BinaryIO, answer["Body"])
-
-    def verify(self, item: SourceObject) -> None:
-        """Nothing to ask: `open` asks for the listed ETag, and S3 never changes an object under a reader."""
-
-
 def open_source(settings: Settings) -> ObjectStore:
     """The source of the settings."""
     if settings.source.startswith("s3://"):
-        bucket, _, prefix = settings.source.removeprefix("s3://").partition("/")
+        from opensky_assets.sources.s3 import S3Place, S3Store
+
         return S3Store(
-            bucket,
-            prefix.strip("/"),
-            settings.source_endpoint,
-            settings.source_region,
-            settings.source_profile,
-            settings.source_anonymous,
+            S3Place.of(
+                settings.source,
+                settings.source_endpoint,
+                settings.source_region,
+                settings.source_profile,
+                settings.source_anonymous,
+            )
         )
     if "://" in settings.source:
         raise SourceError(f"OPENSKY_SOURCE={settings.source!r}: must be a folder or s3://bucket[/prefix]")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.lake import Lake
+from opensky_assets.lake.warehouse import quoted
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, ENRICHED_FLIGHTS, FLIGHTS
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
@@ -83,19 +84,17 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
 
 
 def enriched_batches(
-    files: Mapping[str, Sequence[tuple[Path, int]]], aircraft: Path, airports: Path, snapshot: str, threads: int | None
+    lake: Lake, files: Mapping[str, Sequence[tuple[str, int]]], snapshot: str, threads: int | None
 ) -> pa.RecordBatchReader:
-    """Run `enrich_flights` on DuckDB over the `files` (path, rows) of each day, in chunks of whole days.
+    """Run `enrich_flights` on DuckDB over the `files` (path in the lake, rows) of each day, in chunks of whole days.
 
     Returns a reader of `ENRICHED_WITH_DAY`, ordered by day.
     """
-    return pa.RecordBatchReader.from_batches(
-        ENRICHED_WITH_DAY, _batches(_chunks(files), aircraft, airports, snapshot, threads)
-    )
+    return pa.RecordBatchReader.from_batches(ENRICHED_WITH_DAY, _batches(lake, _chunks(files), snapshot, threads))
 
 
-def _chunks(files: Mapping[str, Sequence[tuple[Path, int]]]) -> Iterator[list[Path]]:
-    chunk: list[Path] = []
+def _chunks(files: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[list[str]]:
+    chunk: list[str] = []
     rows = 0
     for day in sorted(files):
         day_rows = sum(count for _, count in files[day])
@@ -108,18 +107,16 @@ def _chunks(files: Mapping[str, Sequence[tuple[Path, int]]]) -> Iterator[list[Pa
         yield chunk
 
 
-def _batches(
-    chunks: Iterator[list[Path]], aircraft: Path, airports: Path, snapshot: str, threads: int | None
-) -> Iterator[pa.RecordBatch]:
+def _batches(lake: Lake, chunks: Iterator[list[str]], snapshot: str, threads: int | None) -> Iterator[pa.RecordBatch]:
     connection = ibis.duckdb.connect()
     try:
-        connection.raw_sql("SET TimeZone = 'UTC'")
+        lake.attach(connection.con)
         if threads:
             connection.raw_sql(f"SET threads = {threads}")
-        planes = connection.read_parquet(aircraft, table_name="aircraft")
-        places = connection.read_parquet(airports, table_name="airports")
+        planes = _table(connection, "aircraft", [lake.location(AIRCRAFT_DATABASE.path)])
+        places = _table(connection, "airports", [lake.location(AIRPORTS.path)])
         for chunk in chunks:
-            flights = connection.read_parquet(chunk, hive_partitioning=True, hive_types_autocast=False)
+            flights = _table(connection, "flights", [lake.location(path) for path in chunk])
             flights = flights.mutate(
                 day=flights.day.cast("date"), firstseen=flights.firstseen.cast(UTC), lastseen=flights.lastseen.cast(UTC)
             )
@@ -128,6 +125,14 @@ def _batches(
                 yield _conform(batch)
     finally:
         connection.disconnect()
+
+
+def _table(connection: ibis.backends.duckdb.Backend, name: str, locations: Sequence[str]) -> ir.Table:
+    """Parquet files as a table. Not by ibis' `read_parquet`, which wants DuckDB's own extension for `s3://`."""
+    listed = ", ".join(quoted(location) for location in locations)
+    hive = "hive_partitioning = true, hive_types_autocast = false"
+    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet([{listed}], {hive})")
+    return connection.table(name)
 
 
 def _conform(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,12 +11,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from filelock import FileLock
 
 from opensky_assets.lake import Lake, Staging
-from opensky_assets.lake.lake import writing
 from opensky_assets.lake.manifest import NO_DAY, Manifest
 from opensky_assets.lake.parquet import DayFiles
+from opensky_assets.lake.warehouse import quoted
 from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS, Contract
 from opensky_assets.schemas.marts import BY_MOVEMENT
 
@@ -45,7 +42,7 @@ class DbtTest:
     message: str
 
 
-RunDbt = Callable[[Path, Path, Sequence[str]], list[DbtTest]]
+RunDbt = Callable[[Lake, Path, Path, Sequence[str]], list[DbtTest]]
 """Runs `dbt build` over (database, folder for dbt's files, models); raises where a model does not build."""
 
 
@@ -87,37 +84,30 @@ def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_
     """
     movement_days = days_around(days, MOVEMENTS_BEFORE, MOVEMENTS_AFTER)
     # Flights that come together in a movement day must not be read by one run while another one publishes them.
-    with _one_at_a_time(lake), lake.run() as run:
+    with lake.files.lock("marts.lock"), lake.run() as run:
         counts = dict(daily_counts(lake, days))
-        flights = lake.day_paths(ENRICHED_FLIGHTS.path, days)
-        around: dict[str, list[Path]] = {}
+        flights = lake.day_files(ENRICHED_FLIGHTS.path, days)
+        around: list[str] = []
         if any(mart in BY_MOVEMENT for mart in marts):
             # The other way round, and one day more for the rolling counts of the first hour.
             reach = days_around(movement_days, MOVEMENTS_AFTER, MOVEMENTS_BEFORE)
-            around = lake.day_paths(ENRICHED_FLIGHTS.path, reach)
+            around = lake.locations(ENRICHED_FLIGHTS.path, reach)
         folder = run.folder("dbt")
         database = folder / "run.duckdb"
-        _prepare(database, folder, counts, flights, around, movement_days)
-        tests = run_dbt(database, folder / "target", [mart.name for mart in marts])
+        exact = [lake.location(path) for paths in flights.values() for path in paths]
+        _prepare(lake, database, folder, counts, exact, around, movement_days)
+        tests = run_dbt(lake, database, folder / "target", [mart.name for mart in marts])
         if not all(test.passed for test in tests):
             raise MartsFailed(tests)
         rows = {}
         with duckdb.connect(str(database), read_only=True) as connection:
+            lake.attach(connection)
             for mart in marts:
                 extra = set(movement_days) - set(days) if mart in BY_MOVEMENT else set()
                 found, changed = _publish(lake, run, connection, mart, [*days, *sorted(extra)], extra)
                 computed = counts.keys() | flights.keys() if mart is DATA_QUALITY_DAILY else flights.keys()
                 rows[mart.name] = {day: found.get(day, 0) for day in sorted(computed | changed)}
     return MartsReport(rows, tests)
-
-
-@contextmanager
-def _one_at_a_time(lake: Lake) -> Iterator[None]:
-    path = lake.path("_manifest/marts.lock")
-    with writing(lake.root):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield
 
 
 def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tuple[str, str], int]]]:
@@ -158,39 +148,37 @@ def manifests_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Iterato
     They are found by the names of these files, which end in the hash of the object's key: with years of objects in
     the lake, a day costs no more than its own.
     """
-    folders = [
-        lake.path(f"{base}/day={day}") for base in (contract.path, f"quarantine/{contract.name}") for day in days
-    ]
-    stems = (path.stem.removesuffix("-held") for folder in folders for path in folder.glob("*.parquet"))
-    hashes = {stem.rsplit("-", 1)[-1] for stem in stems}
-    for record in sorted(lake.path(f"_manifest/{contract.name}").glob("*.json")):
-        if record.name[:8] in hashes and not record.name.endswith(".held.json"):
-            yield Manifest.from_json(record.read_text())
+    bases = (contract.path, f"quarantine/{contract.name}")
+    paths = (path for base in bases for files in lake.day_files(base, days).values() for path in files)
+    stems = (path.removesuffix(".parquet").removesuffix("-held") for path in paths)
+    return lake.manifests_of(contract.name, {stem.rsplit("-", 1)[-1] for stem in stems})
 
 
 def _prepare(
+    lake: Lake,
     database: Path,
     folder: Path,
     counts: dict[str, dict[tuple[str, str], int]],
-    flights: dict[str, list[Path]],
-    around: dict[str, list[Path]],
+    flights: Sequence[str],
+    around: Sequence[str],
     movement_days: Sequence[str],
 ) -> None:
     """Make the scratch database: the views of dbt's source `lake`, each over exactly the files that the run may read.
     An empty file stands first in each, so that a model has its columns where the days have no rows."""
-    staged = [_stage_counts(folder, day, by_measure) for day, by_measure in counts.items()]
+    staged = [_stage_counts(folder, day, by_measure).as_posix() for day, by_measure in counts.items()]
     views = {
-        "flights": (ENRICHED_FLIGHTS.schema, [path for paths in flights.values() for path in paths]),
-        "flights_around": (ENRICHED_FLIGHTS.schema, [path for paths in around.values() for path in paths]),
+        "flights": (ENRICHED_FLIGHTS.schema, flights),
+        "flights_around": (ENRICHED_FLIGHTS.schema, around),
         "counts": (COUNTS, staged),
     }
     with duckdb.connect(str(database)) as connection:
+        lake.attach(connection)
         connection.execute("CREATE SCHEMA lake")
         for name, (schema, paths) in views.items():
             empty = folder / "empty" / name / f"day={date.min.isoformat()}" / "empty.parquet"
             empty.parent.mkdir(parents=True)
             pq.write_table(schema.empty_table(), empty)
-            listed = ", ".join("'" + path.as_posix().replace("'", "''") + "'" for path in (empty, *paths))
+            listed = ", ".join(quoted(path) for path in (empty.as_posix(), *paths))
             connection.execute(
                 f"CREATE VIEW lake.{name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = true, "
                 "hive_types = {'day': DATE})"
@@ -232,10 +220,10 @@ def _publish(
     changed = set()
     for day in days:
         path = relative.format(day=day)
-        there = lake.path(path)
-        if day in extra and path in staged and there.exists() and filecmp.cmp(staged[path], there, shallow=False):
+        there = lake.exists(path)
+        if day in extra and there and path in staged and lake.files.read(path) == staged[path].read_bytes():
             del staged[path]
-        elif path in staged or there.exists():
+        elif there or path in staged:
             changed.add(day)
     gone = {relative.format(day=day) for day in changed} - staged.keys()
     lake.publish(staged, drop=sorted(gone))

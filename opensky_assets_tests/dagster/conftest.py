@@ -11,8 +11,8 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from opensky_assets.definitions import build_definitions
-from opensky_assets.lake import Lake
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets_tests.lakes import LocalLake
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Platform:
     """A source folder, a lake and an instance, with the project's own definitions over them."""
 
     bucket: Path
-    lake: Lake
+    lake: LocalLake
     instance: dg.DagsterInstance
     definitions: dg.Definitions
 
@@ -56,4 +56,4 @@ def platform(tmp_path: Path) -> Platform:
     bucket, lake = tmp_path / "bucket", tmp_path / "lake"
     bucket.mkdir()
     opensky = OpenSkyResource(source=str(bucket), lake=str(lake), warehouse=str(tmp_path / "warehouse.duckdb"))
-    return Platform(bucket, Lake(lake), dg.DagsterInstance.ephemeral(), build_definitions(opensky))
+    return Platform(bucket, LocalLake.at(lake), dg.DagsterInstance.ephemeral(), build_definitions(opensky))

@@ -1,5 +1,7 @@
 """The lake as an IO manager: what is written by day comes back as whatever the annotation asks for."""
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -11,12 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensky_assets.io_managers import lake as lake_io
-from opensky_assets.io_managers.lake import NotMaterialized, convert, write_days
-from opensky_assets.lake import Lake
+from opensky_assets.io_managers.lake import MaterializedButGone, NotMaterialized, convert, open_dataset, write_days
 from opensky_assets.schemas import ROUTES
+from opensky_assets_tests.buckets import let_others_in
+from opensky_assets_tests.lakes import LocalLake
 
 DAYS = ["2020-01-01", "2020-01-02", "2020-01-03"]
+
+
+def nothing_known(days):  # type: ignore[no-untyped-def]
+    return {}
 
 
 def routes(rows: list[tuple[str, str, str, int]]) -> pa.Table:
@@ -37,13 +43,13 @@ TWO_DAYS = routes([("2020-01-01", "LSZH", "EDDF", 3), ("2020-01-01", "EDDF", "LS
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    made = Lake(tmp_path / "lake")
+def lake(tmp_path: Path) -> LocalLake:
+    made = LocalLake.at(tmp_path / "lake")
     write_days(made, ROUTES, TWO_DAYS.to_reader(), DAYS)
     return made
 
 
-def test_each_day_is_one_file_without_the_day_in_it(lake: Lake) -> None:
+def test_each_day_is_one_file_without_the_day_in_it(lake: LocalLake) -> None:
     assert lake.days(ROUTES.path) == ["2020-01-01", "2020-01-03"]
     table = pl.read_parquet(lake.path("marts/routes/day=2020-01-01/routes.parquet"), hive_partitioning=False)
     assert table.columns == ROUTES.schema.names
@@ -61,30 +67,63 @@ def test_each_day_is_one_file_without_the_day_in_it(lake: Lake) -> None:
         (duckdb.DuckDBPyRelation, lambda r: len(r.fetchall())),
     ],
 )
-def test_loads_by_annotation(lake: Lake, wanted: type, rows) -> None:  # type: ignore[no-untyped-def]
-    loaded = convert(lake_io._dataset(lake, ROUTES, None), wanted)
+def test_loads_by_annotation(lake: LocalLake, wanted: type, rows) -> None:  # type: ignore[no-untyped-def]
+    loaded = convert(open_dataset(lake, ROUTES, None, nothing_known), wanted, lake)
     assert isinstance(loaded, wanted)
     assert rows(loaded) == 3
 
 
-def test_an_annotation_that_is_not_known_says_which_are(lake: Lake) -> None:
+def test_an_annotation_that_is_not_known_says_which_are(lake: LocalLake) -> None:
     with pytest.raises(TypeError, match=r"polars|pl\.LazyFrame"):
-        convert(lake_io._dataset(lake, ROUTES, None), dict)
+        convert(open_dataset(lake, ROUTES, None, nothing_known), dict, lake)
 
 
-def test_a_missing_day_is_named(lake: Lake) -> None:
-    with pytest.raises(NotMaterialized, match="2020-01-02"):
-        lake_io._dataset(lake, ROUTES, DAYS)
+def test_a_missing_day_is_named(lake: LocalLake) -> None:
+    with pytest.raises(NotMaterialized, match="not materialized: 2020-01-02"):
+        open_dataset(lake, ROUTES, DAYS, nothing_known)
 
 
-def test_a_day_that_has_no_rows_any_more_loses_its_file_and_others_stay(lake: Lake) -> None:
+def test_a_day_that_was_there_and_one_without_rows_are_told_apart(lake: LocalLake) -> None:
+    with pytest.raises(MaterializedButGone, match=r"materialized, but gone from .*: 2020-01-02"):
+        open_dataset(lake, ROUTES, DAYS, lambda days: dict.fromkeys(days, 5))
+    assert open_dataset(lake, ROUTES, DAYS, lambda days: dict.fromkeys(days, 0)).count_rows() == 3
+    assert open_dataset(lake, ROUTES, ["2020-01-02"], lambda days: {"2020-01-02": 0}).to_table().num_rows == 0
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from opensky_assets.io_managers.lake import open_dataset
+from opensky_assets.lake import Lake, LakeError
+from opensky_assets.schemas import ROUTES
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    open_dataset(Lake.at(Path(sys.argv[1])), ROUTES, ["2020-01-01"], lambda days: {"2020-01-01": 5})
+except LakeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are those of POSIX")
+def test_a_lake_that_may_not_be_read_says_so(lake: LocalLake) -> None:
+    let_others_in(lake.root)
+    folder = lake.path("marts/routes/day=2020-01-01")
+    folder.chmod(0)
+    command = [sys.executable, "-c", AS_NOBODY, str(lake.root)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    folder.chmod(0o755)
+    assert "no permission to read" in told and str(folder) in told and "OPENSKY_LAKE" in told
+
+
+def test_a_day_that_has_no_rows_any_more_loses_its_file_and_others_stay(lake: LocalLake) -> None:
     untouched = lake.path("marts/routes/day=2020-01-03/routes.parquet").read_bytes()
     write_days(lake, ROUTES, TWO_DAYS.slice(0, 0).to_reader(), ["2020-01-01"])
     assert lake.days(ROUTES.path) == ["2020-01-03"]
     assert lake.path("marts/routes/day=2020-01-03/routes.parquet").read_bytes() == untouched
 
 
-def test_a_writer_that_fails_half_way_publishes_nothing(lake: Lake) -> None:
+def test_a_writer_that_fails_half_way_publishes_nothing(lake: LocalLake) -> None:
     before = lake.path("marts/routes/day=2020-01-01/routes.parquet").read_bytes()
 
     def broken():  # type: ignore[no-untyped-def]
@@ -102,10 +141,10 @@ codes = st.text("ABCD", min_size=1, max_size=4)
 
 @given(st.lists(st.tuples(st.sampled_from(DAYS), codes, codes, st.integers(0, 2**40)), max_size=30))
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str, int]]) -> None:
-    lake = Lake(tmp_path_factory.mktemp("lake"))
+    lake = LocalLake.at(tmp_path_factory.mktemp("lake"))
     table = routes(sorted(rows, key=lambda row: row[0]))
     counts, _ = write_days(lake, ROUTES, table.to_reader(max_chunksize=4), DAYS)
     assert sum(counts.values()) == len(rows)
     if rows:
-        loaded = convert(lake_io._dataset(lake, ROUTES, None), pa.Table)
+        loaded = convert(open_dataset(lake, ROUTES, None, nothing_known), pa.Table, lake)
         assert loaded.select(table.column_names).to_pylist() == table.to_pylist()

@@ -12,12 +12,12 @@ import pytest
 from opensky_assets.ingest import quality
 from opensky_assets.ingest.quality import connection, missing_hours, read_days, repeats, stale_shares, usual_rows
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_list
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import answered, epoch, state, write_hour, write_poll
 
 DAYS = [str(date(2022, 6, 20) + timedelta(days=n)) for n in range(4)]
@@ -174,7 +174,7 @@ def test_repeats_are_found_whatever_the_slices(
         write_hour(platform.bucket, day, 12, [*lines[:4], state(at + 500, contact=13 * 3600)])
     ingest(platform)
     table = read_days(platform.lake, STATE_VECTORS, DAYS)
-    with connection() as duck:
+    with connection(platform.lake) as duck:
         assert repeats(duck, table.files, "icao24", "time") == {day: 4 for day in DAYS[:2]}
         assert repeats(duck, table.files, "icao24", "lastcontact") == {day: 4 for day in DAYS[:2]}
         assert stale_shares(duck, table.files) == {day: pytest.approx(1 / 35) for day in DAYS[:2]}
@@ -185,14 +185,14 @@ def test_rows_without_a_contact_are_no_repeats(platform: Platform) -> None:
     write_poll(platform.bucket, epoch(LAST, 9), records)
     ingest(platform)
     table = read_days(platform.lake, STATE_VECTORS, None)
-    with connection() as duck:
+    with connection(platform.lake) as duck:
         assert repeats(duck, table.poll_files, "icao24", "lastcontact") == {}
         assert stale_shares(duck, table.files) == {}
 
 
 def test_nothing_to_look_at(tmp_path: Path) -> None:
-    table = read_days(Lake(tmp_path), STATE_VECTORS, None)
-    with connection() as duck:
+    table = read_days(LocalLake.at(tmp_path), STATE_VECTORS, None)
+    with connection(LocalLake.at(tmp_path)) as duck:
         assert (
             repeats(duck, table.files, "icao24", "time") == stale_shares(duck, table.files) == usual_rows(table) == {}
         )

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.commands import Place
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+from opensky_assets_tests.lakes import LocalLake
 
 DAY = "2020-01-01"
 
@@ -91,7 +91,7 @@ def test_bad_objects_are_named_and_the_others_go_on(place: Place) -> None:
 
 def test_a_lake_of_another_source_is_refused_and_unharmed(place: Place, tmp_path: Path) -> None:
     settings = load_settings(source=str(place.source), lake=str(place.lake))
-    sync_days(FLIGHTS, [DAY], LocalStore(place.source), Lake(place.lake), settings, date(2026, 1, 1), print)
+    sync_days(FLIGHTS, [DAY], LocalStore(place.source), LocalLake.at(place.lake), settings, date(2026, 1, 1), print)
     before = {path: path.read_bytes() for path in place.lake.rglob("*") if path.is_file()}
     other = tmp_path / "other"
     write_aircraft(other)

@@ -14,11 +14,11 @@ import pytest
 
 from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.integration.test_two_runs import DAY, HOURS, TODAY, go, published, start, write_version
+from opensky_assets_tests.lakes import LocalLake
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -84,10 +84,12 @@ def check_kills(folder: Path, kills: int, seed: int, say: Callable[[str], None])
                     version = version % 4 + 1
                     for hour in moments.sample(HOURS, 3):
                         write_version(bucket, hour, version)
-            lake = Lake(root)
+            lake = LocalLake.at(root)
             sync_days(STATE_VECTORS, [DAY], LocalStore(bucket), lake, load_settings(), TODAY, lambda text: None)
             shutil.rmtree(alone, ignore_errors=True)
-            sync_days(STATE_VECTORS, [DAY], LocalStore(bucket), Lake(alone), load_settings(), TODAY, lambda text: None)
+            sync_days(
+                STATE_VECTORS, [DAY], LocalStore(bucket), LocalLake.at(alone), load_settings(), TODAY, lambda text: None
+            )
             assert published(root) == published(alone)
             assert broken_laws(lake, list(lake.manifests(STATE_VECTORS.name).values())) == []
             left = [path.name for path in root.iterdir() if path.name not in ("raw", "_manifest")]

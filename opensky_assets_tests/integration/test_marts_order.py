@@ -22,6 +22,7 @@ from opensky_assets.schemas.marts import AIRPORT_MOVEMENTS_HOURLY, AIRPORT_TRAFF
 from opensky_assets.transforms.enrich import ENRICHED_WITH_DAY
 from opensky_assets.transforms.marts import DbtTest, MartsReport, build_marts
 from opensky_assets_tests.dbt_models import CompiledModels, compile_models
+from opensky_assets_tests.lakes import LocalLake
 
 FIRST = datetime(2022, 6, 25, tzinfo=UTC)
 DAYS = [(FIRST + timedelta(n)).date().isoformat() for n in range(5)]
@@ -61,22 +62,22 @@ day_flights = st.lists(
 )
 
 
-def put(lake: Lake, day: str, flights: Sequence[tuple]) -> None:
+def put(lake: LocalLake, day: str, flights: Sequence[tuple]) -> None:
     """The day's flights as they are now; none at all takes the day's file away."""
     rows = sorted((flight(day, *given) for given in flights), key=lambda row: (row["lastseen"], row["icao24"]))
     table = pa.Table.from_pylist(rows, schema=ENRICHED_WITH_DAY)
     write_days(lake, ENRICHED_FLIGHTS, table.to_reader(), [day])
 
 
-def tree(lake: Lake) -> dict[str, bytes]:
+def tree(lake: LocalLake) -> dict[str, bytes]:
     """Every published file of the marts."""
     root = lake.path("marts")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.parquet")}
 
 
-def rows(lake: Lake, contract_path: str, day: str) -> list[dict]:
-    files = lake.day_paths(contract_path, [day])
-    return pq.read_table(files[day][0], partitioning=None).to_pylist() if files else []
+def rows(lake: LocalLake, contract_path: str, day: str) -> list[dict]:
+    files = lake.day_files(contract_path, [day])
+    return pq.read_table(lake.path(files[day][0]), partitioning=None).to_pylist() if files else []
 
 
 def days_of(report: MartsReport, mart: Contract) -> list[str]:
@@ -93,7 +94,7 @@ def test_any_order_ends_as_a_full_rebuild(
 ) -> None:
     """Days come, change and go one by one or several before a run; each run asks for the days that changed."""
     folder = tmp_path_factory.mktemp("orders")
-    one, other = Lake(folder / "one"), Lake(folder / "other")
+    one, other = LocalLake.at(folder / "one"), LocalLake.at(folder / "other")
     final: dict[str, list] = {}
     waiting: list[str] = []
     for (day, flights), wait in zip(changes, together, strict=False):
@@ -113,7 +114,7 @@ def test_any_order_ends_as_a_full_rebuild(
 
 
 def test_a_late_day_refreshes_the_days_around_it(models: CompiledModels, tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalLake.at(tmp_path)
     # On the third day at 00:10 an arrival that took off two days before; on the fourth, within the hour, another.
     put(lake, DAYS[3], [(1200, HOUR, "EDDF", "LSZH")])
     first = build_marts(lake, [DAYS[3]], MARTS, models.build)
@@ -137,7 +138,7 @@ def test_a_late_day_refreshes_the_days_around_it(models: CompiledModels, tmp_pat
 
 
 def test_departures_beyond_reach_are_left_out_and_counted(models: CompiledModels, tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = LocalLake.at(tmp_path)
     put(lake, DAYS[3], [(10, 60 * HOUR, "EDDF", "LSZH"), (20, None, "EDDF", None), (30, HOUR, None, "LSZH")])
     build_marts(lake, DAYS, MARTS, models.build)
     assert lake.days(AIRPORT_TRAFFIC.path) == [DAYS[3]]
@@ -150,17 +151,17 @@ def test_departures_beyond_reach_are_left_out_and_counted(models: CompiledModels
 
 def test_a_day_reads_only_the_files_around_it(models: CompiledModels, tmp_path: Path) -> None:
     """A new day costs the same however many days the lake has: it names the files that it reads."""
-    lake = Lake(tmp_path)
+    lake = LocalLake.at(tmp_path)
     days = [(FIRST + timedelta(n)).date().isoformat() for n in range(40)]
     for day in days:
         put(lake, day, [(HOUR, HOUR, "EDDF", "LSZH")])
     seen: dict[str, str] = {}
 
-    def build(database: Path, target: Path, names: Sequence[str]) -> list[DbtTest]:
+    def build(lake: Lake, database: Path, target: Path, names: Sequence[str]) -> list[DbtTest]:
         with duckdb.connect(str(database)) as connection:
             query = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'lake'"
             seen.update(connection.execute(query).fetchall())
-        return models.build(database, target, names)
+        return models.build(lake, database, target, names)
 
     build_marts(lake, [days[20]], MARTS, build)
     named = {name: [day for day in days if f"day={day}" in sql] for name, sql in seen.items()}

@@ -13,16 +13,16 @@ import pytest
 from opensky_assets.ingest.reference import publish_airports, snapshot_of, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.lake import write_days
-from opensky_assets.lake import Lake
 from opensky_assets.lake.connect import connect
 from opensky_assets.resources.dbt import DbtResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets.transforms.enrich import enriched_batches
 from opensky_assets.transforms.marts import MartsReport, build_marts
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
+from opensky_assets_tests.lakes import LocalLake
 
 pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -30,9 +30,9 @@ BUCKET = SHARED_DATA / "bucket"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, MartsReport]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalLake, MartsReport]:
     """The whole sample brought to marts by the functions that the assets call, with one real run of dbt."""
-    lake, store = Lake(tmp_path_factory.mktemp("lake")), LocalStore(BUCKET)
+    lake, store = LocalLake.at(tmp_path_factory.mktemp("lake")), LocalStore(BUCKET)
     settings, today = load_settings(source=str(BUCKET), lake=str(lake.root)), datetime.now(UTC).date()
     sync_aircraft(store, lake, settings, today, lambda _: None)
     publish_airports(lake)
@@ -44,13 +44,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, MartsReport]:
     sync_days(FLIGHTS, days, store, lake, settings, today, lambda _: None)
     files_of = lake.committed(FLIGHTS.name, days)
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
-    batches = enriched_batches(files_of, lake.path(AIRCRAFT_DATABASE.path), lake.path(AIRPORTS.path), snapshot, None)
+    batches = enriched_batches(lake, files_of, snapshot, None)
     write_days(lake, ENRICHED_FLIGHTS, batches, days)
     return lake, build_marts(lake, days, MARTS, DbtResource().build)
 
 
 @pytest.fixture(scope="module")
-def marts(built: tuple[Lake, MartsReport]) -> Iterator[duckdb.DuckDBPyConnection]:
+def marts(built: tuple[LocalLake, MartsReport]) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(built[0].root) as connection:
         yield connection
 
@@ -97,7 +97,7 @@ def same(
     assert sorted(set(one) ^ set(other), key=str)[:5] == []
 
 
-def test_dbt_ran_every_test_and_none_failed(built: tuple[Lake, MartsReport]) -> None:
+def test_dbt_ran_every_test_and_none_failed(built: tuple[LocalLake, MartsReport]) -> None:
     tests = built[1].tests
     assert all(test.passed for test in tests)
     assert {name for test in tests for name in test.models} >= {mart.name for mart in MARTS}
@@ -139,7 +139,7 @@ def test_airport_traffic(marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBP
 
 
 def test_movements_on_days_without_a_flight_list(
-    built: tuple[Lake, MartsReport], marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBPyConnection
+    built: tuple[LocalLake, MartsReport], marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBPyConnection
 ) -> None:
     """Flights last seen on the first day of a list left the evening before, which has no list: they are there."""
     query = "SELECT count(*) FROM movements WHERE departed = 1 AND t::DATE NOT IN (SELECT day FROM lists)"

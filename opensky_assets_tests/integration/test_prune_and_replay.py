@@ -10,12 +10,12 @@ import pytest
 
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.commands import Place
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+from opensky_assets_tests.lakes import LocalLake
 
 pytestmark = pytest.mark.slow
 
@@ -35,9 +35,9 @@ def place(tmp_path: Path) -> Place:
     return Place(bucket, folder)
 
 
-def fill(place: Place) -> Lake:
+def fill(place: Place) -> LocalLake:
     """The lake as `materialize` has it, but for the marts; a run of dbt takes longer than all the rest."""
-    store, lake, today = LocalStore(place.source), Lake(place.lake), date(2020, 2, 1)
+    store, lake, today = LocalStore(place.source), LocalLake.at(place.lake), date(2020, 2, 1)
     sync_aircraft(store, lake, load_settings(), today, lambda text: None)
     publish_airports(lake)
     sync_days(FLIGHTS, DAYS, store, lake, load_settings(), today, lambda text: None)

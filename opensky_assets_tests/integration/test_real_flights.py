@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
+from opensky_assets_tests.lakes import LocalLake
 
 pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -129,7 +129,7 @@ def test_one_broken_field_is_exactly_one_row_in_quarantine(tmp_path: Path) -> No
     broken.unlink()
     broken.write_bytes(gzip.compress(b"\r\n".join(lines)))
 
-    lake = Lake(tmp_path / "lake")
+    lake = LocalLake.at(tmp_path / "lake")
     days = [
         str(day)
         for (day,) in duckdb.sql(
@@ -157,7 +157,7 @@ def test_addresses_that_look_like_numbers_stay_text(tmp_path: Path, icao24: str,
 
     bucket = tmp_path / "bucket"
     write_list(bucket, FIRST, FIRST, [flight(FIRST)] * 30 + [flight(FIRST, icao24=icao24)])
-    lake = Lake(tmp_path / "lake")
+    lake = LocalLake.at(tmp_path / "lake")
     sync_days(FLIGHTS, [FIRST], LocalStore(bucket), lake, load_settings(source=str(bucket)), date(2026, 1, 1), print)
     found = duckdb.sql(
         f"SELECT DISTINCT icao24 FROM read_parquet('{lake.path('raw/flights').as_posix()}/*/*.parquet')"

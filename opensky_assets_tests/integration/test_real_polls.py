@@ -11,11 +11,11 @@ import pytest
 from opensky_assets.ingest.plan import make_plan
 from opensky_assets.ingest.quality import connection, read_days, repeats
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
+from opensky_assets_tests.lakes import LocalLake
 
 POLLS = SHARED_DATA / "rest" / "poll"
 TODAY = date(2025, 10, 1)
@@ -40,7 +40,7 @@ _LAKE = """
 
 @needs_shared_data
 def test_every_recorded_state_is_in_the_lake_as_it_came(tmp_path: Path) -> None:
-    lake, store, settings = Lake(tmp_path / "lake"), LocalStore(POLLS), load_settings()
+    lake, store, settings = LocalLake.at(tmp_path / "lake"), LocalStore(POLLS), load_settings()
     planned = make_plan(store, lake, settings, TODAY).of(STATE_VECTORS.name)
     days = sorted({day for planned_object in planned for day in planned_object.days or ()})
     done = sync_days(STATE_VECTORS, days, store, lake, settings, TODAY, lambda text: None)
@@ -66,7 +66,7 @@ def test_every_recorded_state_is_in_the_lake_as_it_came(tmp_path: Path) -> None:
 
 @needs_shared_data
 def test_every_recorded_flight_is_in_the_lake(tmp_path: Path) -> None:
-    lake, store, settings = Lake(tmp_path / "lake"), LocalStore(POLLS), load_settings()
+    lake, store, settings = LocalLake.at(tmp_path / "lake"), LocalStore(POLLS), load_settings()
     done = sync_days(FLIGHTS, ["2025-09-24"], store, lake, settings, TODAY, lambda text: None)
     assert done.messages == []
     with duckdb.connect() as duck:
@@ -94,7 +94,7 @@ def test_every_recorded_flight_is_in_the_lake(tmp_path: Path) -> None:
     ],
 )
 def test_whole_recorded_answers(tmp_path: Path, name: str, count: int) -> None:
-    lake, store = Lake(tmp_path / "lake"), LocalStore(SHARED_DATA / "rest")
+    lake, store = LocalLake.at(tmp_path / "lake"), LocalStore(SHARED_DATA / "rest")
     planned = {o.source.key: o for o in make_plan(store, lake, load_settings(), TODAY).of(STATE_VECTORS.name)}
     (day,) = planned[f"states/{name}.json"].days or ()
     done = sync_days(STATE_VECTORS, [day], store, lake, load_settings(), TODAY, lambda text: None)

@@ -10,12 +10,12 @@ import pytest
 from opensky_assets.ingest.plan import days_of
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import SyncReport, sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings, load_settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.lakes import LocalLake
 
 START, DAYS = date(2022, 6, 25), ["2022-06-25", "2022-06-26"]
 TODAY = date(2026, 1, 1)
@@ -24,7 +24,7 @@ TODAY = date(2026, 1, 1)
 class Ingested:
     def __init__(self, folder: Path) -> None:
         self.bucket, self.truth = folder / "bucket", folder / "bucket.truth"
-        self.lake = Lake(folder / "lake")
+        self.lake = LocalLake.at(folder / "lake")
         simulate(
             self.bucket, start=START, days=2, aircraft=80, seed=11, defects=0.02, damaged_objects=True, states_hours=8
         )

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ sys.stdin.readline()
 end = time.monotonic() + seconds
 runs = 0
 while not runs or time.monotonic() < end:
-    sync_days(STATE_VECTORS, ["2022-06-20"], LocalStore(bucket), Lake(lake), load_settings(), date(2022, 7, 1), len)
+    sync_days(STATE_VECTORS, ["2022-06-20"], LocalStore(bucket), Lake.at(lake), load_settings(), date(2022, 7, 1), len)
     runs += 1
 print(runs)
 """
@@ -90,14 +90,14 @@ def test_two_runs_on_the_same_days_end_with_the_lake_of_one(tmp_path: Path) -> N
     for hour in HOURS:
         write_version(bucket, hour, 2)
     alone = tmp_path / "alone"
-    sync_days(STATE_VECTORS, [DAY], LocalStore(bucket), Lake(alone), load_settings(), TODAY, lambda text: None)
+    sync_days(STATE_VECTORS, [DAY], LocalStore(bucket), LocalLake.at(alone), load_settings(), TODAY, lambda text: None)
     for attempt in range(3):
         both = tmp_path / f"both{attempt}"
         runs = [start(bucket, both), start(bucket, both)]
         go(runs)
         for run in runs:
             finish(run)
-        lake = Lake(both)
+        lake = LocalLake.at(both)
         assert published(both) == published(alone)
         assert broken_laws(lake, list(lake.manifests(STATE_VECTORS.name).values())) == []
         assert not (both / "_staging").exists()
@@ -127,7 +127,7 @@ def test_a_reader_sees_each_object_whole_while_two_runs_follow_a_changing_source
     assert sum(finish(run) for run in runs) > 4
     assert reads > 100 and len(seen) > 1
 
-    lake = Lake(root)
+    lake = LocalLake.at(root)
     sync_days(STATE_VECTORS, [DAY], LocalStore(bucket), lake, load_settings(), TODAY, lambda text: None)
     manifests = lake.manifests(STATE_VECTORS.name)
     assert broken_laws(lake, list(manifests.values())) == []
@@ -139,9 +139,9 @@ def test_a_reader_sees_each_object_whole_while_two_runs_follow_a_changing_source
 def test_who_commits_last_has_seen_the_object_as_it_is(tmp_path: Path) -> None:
     """A run that read version 1 waits for its commit while the source gets version 2: it must not publish version 1,
     since another run may have published version 2 in the meantime."""
-    bucket, lake = tmp_path / "bucket", Lake(tmp_path / "lake")
+    bucket, lake = tmp_path / "bucket", LocalLake.at(tmp_path / "lake")
     write_version(bucket, 0, 1)
-    with lake.committing():
+    with lake.files.lock("commit.lock"):
         run = start(bucket, lake.root)
         go([run])
         deadline = time.monotonic() + 60

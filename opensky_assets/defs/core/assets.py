@@ -7,7 +7,7 @@ from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import lineage, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.transforms.enrich import COLUMN_LINEAGE, enriched_batches
 
 
@@ -27,7 +27,5 @@ def enriched_flights(
     lake = opensky.open_lake()
     files = lake.committed(FLIGHTS.name, context.partition_keys)
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
-    batches = enriched_batches(
-        files, lake.path(AIRCRAFT_DATABASE.path), lake.path(AIRPORTS.path), snapshot, opensky.settings().workers
-    )
+    batches = enriched_batches(lake, files, snapshot, opensky.settings().workers)
     return materialized_days(context, {day: {"aircraft_snapshot": snapshot} for day in files}, value=batches)

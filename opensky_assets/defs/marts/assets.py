@@ -69,7 +69,7 @@ def marts(
         facts = {
             day: {
                 "dagster/partition_row_count": rows,
-                "dagster/uri": lake.path(f"{mart.path}/day={day}").as_uri(),
+                "dagster/uri": lake.uri(f"{mart.path}/day={day}"),
             }
             for day, rows in done.rows[mart.name].items()
         }

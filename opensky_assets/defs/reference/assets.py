@@ -23,7 +23,7 @@ def aircraft_database(context: dg.AssetExecutionContext, opensky: OpenSkyResourc
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": done.rows,
-            "dagster/uri": lake.path(AIRCRAFT_DATABASE.path).as_uri(),
+            "dagster/uri": lake.uri(AIRCRAFT_DATABASE.path),
             "read": total.read,
             "quarantined": total.quarantined,
             "superseded": total.superseded,
@@ -44,7 +44,7 @@ def aircraft_database(context: dg.AssetExecutionContext, opensky: OpenSkyResourc
 def airports(opensky: OpenSkyResource) -> dg.MaterializeResult:
     lake = opensky.open_lake()
     table = publish_airports(lake)
-    uri = lake.path(AIRPORTS.path).as_uri()
+    uri = lake.uri(AIRPORTS.path)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": table.num_rows, "dagster/uri": uri, "preview": preview(table)}
     )

@@ -17,14 +17,13 @@ UPSTREAM = [*(mart.name for mart in MARTS), "raw_state_vectors"]
 
 
 def _metadata(lake: Lake, report: Report, thumbnail: bool) -> dict[str, Any]:
-    page = lake.path(report.page)
     facts: dict[str, Any] = {
-        "page": dg.MetadataValue.url(page.as_uri()),
-        "path": dg.MetadataValue.path(str(page)),
+        "page": dg.MetadataValue.url(lake.uri(report.page)),
+        "path": dg.MetadataValue.path(lake.location(report.page)),
         "page_bytes": report.page_bytes,
         "flights": report.flights,
         "charts": report.charts,
-        "pictures": [lake.path(path).as_uri() for path in report.pictures],
+        "pictures": [lake.uri(path) for path in report.pictures],
     }
     if thumbnail and report.thumbnail:
         picture = base64.b64encode(report.thumbnail).decode()
@@ -84,5 +83,5 @@ def range_report(
         raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
     first, last = config.first or days[0], config.last or days[-1]
     report = build_report(lake, first, last)
-    context.log.info(f"{len(days)} days: {lake.path(report.page)}")
+    context.log.info(f"{len(days)} days: {lake.location(report.page)}")
     return dg.MaterializeResult(metadata={"days": len(days), **_metadata(lake, report, thumbnail=True)})

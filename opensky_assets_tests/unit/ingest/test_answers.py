@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from opensky_assets.ingest.sync import SyncReport, sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.keys import hours_of, read_key
 from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import answered, epoch, write_poll
 
 DAY, TODAY = "2025-09-25", date(2025, 10, 1)
@@ -35,8 +35,8 @@ def ingest(bucket: Path, table: str = "state_vectors", days: tuple[str, ...] = (
     return sync_days(contract, days, LocalStore(bucket), lake_of(bucket), settings, TODAY, lambda text: None)
 
 
-def lake_of(bucket: Path) -> Lake:
-    return Lake(bucket.parent / "lake")
+def lake_of(bucket: Path) -> LocalLake:
+    return LocalLake.at(bucket.parent / "lake")
 
 
 def rows(bucket: Path, table: str = "raw/state_vectors") -> pl.DataFrame:

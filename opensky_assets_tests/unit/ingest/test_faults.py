@@ -9,7 +9,6 @@ import pytest
 from opensky_assets.ingest.plan import days_of
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
@@ -17,6 +16,7 @@ from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.buckets import FAULTS, TODAY, FaultyStore, copy_bucket, files_of, put
 from opensky_assets_tests.containers import gz, hour_tar
 from opensky_assets_tests.flight_lists import write_aircraft
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import sound_file
 
 FAULTS_IN_TEST = 50
@@ -48,7 +48,7 @@ def make_bucket(folder):
 def undisturbed(tmp_path_factory):
     """A bucket, and what its objects become: rows files by stem."""
     home = tmp_path_factory.mktemp("undisturbed")
-    bucket, lake = make_bucket(home / "bucket"), Lake(home / "lake")
+    bucket, lake = make_bucket(home / "bucket"), LocalLake.at(home / "lake")
     for contract in (FLIGHTS, STATE_VECTORS):
         done = sync_days(contract, DAYS, LocalStore(bucket), lake, SETTINGS, TODAY, [].append)
         assert not done.failed and done.read
@@ -69,7 +69,7 @@ def rows(lake):
 def run_with_faults(undisturbed, home, seed, faults, share):
     """Two syncs of a faulty copy of the bucket, checked; how many faults were made."""
     bucket = copy_bucket(undisturbed[0], home / "bucket")
-    lake = Lake(home / "lake")
+    lake = LocalLake.at(home / "lake")
     store = FaultyStore(LocalStore(bucket), seed, faults, share)
     expected = rows(undisturbed[1])
     for contract in (FLIGHTS, STATE_VECTORS):
@@ -106,7 +106,7 @@ def test_faults_leave_whole_objects_or_none(undisturbed, tmp_path):
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "drops"])
 def test_an_object_that_never_arrives_is_held_back_by_name_and_the_others_go_on(fault, undisturbed, tmp_path):
-    bucket, lake = copy_bucket(undisturbed[0], tmp_path / "bucket"), Lake(tmp_path / "lake")
+    bucket, lake = copy_bucket(undisturbed[0], tmp_path / "bucket"), LocalLake.at(tmp_path / "lake")
     key = "flights/flightlist_20190201_20190228.csv"
 
     class Always(FaultyStore):
@@ -129,7 +129,7 @@ def test_an_object_that_never_arrives_is_held_back_by_name_and_the_others_go_on(
 
 
 def test_a_transfer_that_breaks_off_twice_is_read_at_the_third_try(undisturbed, tmp_path):
-    bucket, lake = copy_bucket(undisturbed[0], tmp_path / "bucket"), Lake(tmp_path / "lake")
+    bucket, lake = copy_bucket(undisturbed[0], tmp_path / "bucket"), LocalLake.at(tmp_path / "lake")
 
     class Twice(LocalStore):
         opened = Counter()
@@ -163,7 +163,7 @@ def test_a_transfer_that_breaks_off_twice_is_read_at_the_third_try(undisturbed, 
 
 
 def test_an_aircraft_table_that_does_not_arrive_is_held_back_and_the_database_stays(tmp_path):
-    bucket, lake = tmp_path / "bucket", Lake(tmp_path / "lake")
+    bucket, lake = tmp_path / "bucket", LocalLake.at(tmp_path / "lake")
     path = write_aircraft(bucket)
     other = put(bucket, "metadata/aircraftDatabase-2020-01.csv", path.read_bytes().replace(b"4b1801", b"4b1802"))
     said = []

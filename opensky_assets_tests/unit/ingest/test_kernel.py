@@ -15,7 +15,7 @@ import pytest
 from isal import igzip
 
 from opensky_assets.ingest.kernel import CODE_VERSION, Task, ingest_object
-from opensky_assets.lake import Held, Lake, Manifest
+from opensky_assets.lake import Held, Manifest
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import FLIGHTS, QUARANTINE, STATE_VECTORS, Reason
 from opensky_assets.sources.keys import Period, read_key
@@ -23,6 +23,7 @@ from opensky_assets.sources.store import LocalStore, ObjectGone
 from opensky_assets_tests import judge
 from opensky_assets_tests.buckets import files_of, put
 from opensky_assets_tests.containers import gz, hour_tar
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import damaged_files, flight_line, sound_file, state_line
 
 JANUARY = Period(date(2019, 1, 1), date(2019, 1, 31))
@@ -39,7 +40,7 @@ def bucket(tmp_path):
 
 @pytest.fixture
 def lake(tmp_path):
-    return Lake(tmp_path / "lake")
+    return LocalLake.at(tmp_path / "lake")
 
 
 def ingest(bucket, lake, key, limit=0.05):
@@ -116,7 +117,7 @@ def test_footers_tell_where_the_rows_are_from(bucket, lake):
 def test_twice_gives_the_same_bytes(bucket, lake, tmp_path):
     put(bucket, MONTH, gz(joined([*month(), b"broken"])))
     put(bucket, HOUR, hour_tar(joined(sound_file(random.Random(2), "state_vectors", 3_000, *[date(2019, 1, 1)] * 2))))
-    other = Lake(tmp_path / "other")
+    other = LocalLake.at(tmp_path / "other")
     for key in (MONTH, HOUR):
         ingest(bucket, lake, key)
         ingest(bucket, other, key)
@@ -329,7 +330,7 @@ from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
 opensky_assets.lake.parquet.ROW_GROUP_ROWS = 20_000  # small buffers are full soon
 read_blocks.__defaults__ = (1 << 20,)
-store, lake, day = LocalStore(Path(sys.argv[1])), Lake(Path(sys.argv[2])), date(2019, 1, 1)
+store, lake, day = LocalStore(Path(sys.argv[1])), Lake.at(Path(sys.argv[2])), date(2019, 1, 1)
 (item,) = store.list()
 with lake.run() as run:
     done = ingest_object(Task(item, STATE_VECTORS, Period(day, day), None, 0.05), store, lake, run)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from opensky_assets.ingest.plan import RAW_TABLES, Status, days_of, make_plan, stretches
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
@@ -21,6 +20,7 @@ from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore, SourceErr
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
 from opensky_assets_tests.containers import gz, hour_tar
 from opensky_assets_tests.flight_lists import write_aircraft
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import FLIGHTS_HEADER, STATES_HEADER, flight_line, sound_file, state_line
 
 VARIANTS = Path("../shared/data/variants")
@@ -53,7 +53,7 @@ def bucket(tmp_path):
 
 @pytest.fixture
 def lake(tmp_path):
-    return Lake(tmp_path / "lake")
+    return LocalLake.at(tmp_path / "lake")
 
 
 def plan(bucket, lake, today=TODAY, **settings):

@@ -12,10 +12,12 @@ from opensky_assets.ingest import plan
 from opensky_assets.ingest.plan import Status, lake_bytes, make_plan
 from opensky_assets.ingest.replay import Replay, replay
 from opensky_assets.ingest.sync import SyncReport, sync_days
-from opensky_assets.lake import Lake, LakeError
+from opensky_assets.lake import LakeError
+from opensky_assets.lake.files import LocalFiles
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
 
 DAY, TODAY = "2022-06-20", date(2022, 7, 1)
@@ -32,8 +34,8 @@ def bucket(tmp_path: Path) -> Path:
     return tmp_path / "bucket"
 
 
-def lake_of(bucket: Path) -> Lake:
-    return Lake(bucket.parent / "lake")
+def lake_of(bucket: Path) -> LocalLake:
+    return LocalLake.at(bucket.parent / "lake")
 
 
 def sync(bucket: Path, **settings: object) -> SyncReport:
@@ -117,13 +119,13 @@ def test_what_the_disk_cannot_hold_is_refused_before_a_byte_is_read(
     due = make_plan(LocalStore(bucket), lake_of(bucket), load_settings(), TODAY).objects
     needed = lake_bytes(due)
     assert needed == pytest.approx(sum(o.source.size for o in due) * plan.LAKE_BYTES_PER_SOURCE_BYTE, abs=1)
-    monkeypatch.setattr(Lake, "free_bytes", lambda self: needed - 1)
+    monkeypatch.setattr(LocalFiles, "free_bytes", lambda self: needed - 1)
     with pytest.raises(LakeError, match=r"GB free: free some, set OPENSKY_LAKE"):
         sync(bucket)
     assert not lake_of(bucket).path("raw").exists()
-    monkeypatch.setattr(Lake, "free_bytes", lambda self: needed)
+    monkeypatch.setattr(LocalFiles, "free_bytes", lambda self: needed)
     assert len(sync(bucket).read) == 2
 
 
 def test_free_bytes_of_a_lake_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert Lake(tmp_path / "not" / "there").free_bytes() > 0
+    assert LocalLake.at(tmp_path / "not" / "there").files.free_bytes() > 0

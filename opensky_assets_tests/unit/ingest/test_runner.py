@@ -11,13 +11,14 @@ import pytest
 from opensky_assets.ingest import runner
 from opensky_assets.ingest.plan import days_of
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake, LakeError
+from opensky_assets.lake import LakeError
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
 from opensky_assets_tests.containers import gz
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import sound_file
 
 DAYS = list(days_of(Period(date(2019, 1, 1), date(2019, 12, 31))))
@@ -40,7 +41,7 @@ def sync(bucket, lake, workers):
 
 
 def test_a_pool_of_processes_writes_the_same_files(bucket, tmp_path, monkeypatch):
-    one, two = Lake(tmp_path / "one"), Lake(tmp_path / "two")
+    one, two = LocalLake.at(tmp_path / "one"), LocalLake.at(tmp_path / "two")
     alone, _ = sync(bucket, one, 1)
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
     together, said = sync(bucket, two, 2)
@@ -53,7 +54,7 @@ def test_a_pool_of_processes_writes_the_same_files(bucket, tmp_path, monkeypatch
 
 
 def test_trouble_with_the_lake_ends_the_pool_with_its_message(bucket, tmp_path, monkeypatch):
-    lake = Lake(tmp_path / "lake")
+    lake = LocalLake.at(tmp_path / "lake")
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
     put(lake.root, "raw", b"a file where the folder of raw tables should be")
     with pytest.raises(LakeError, match=r"the lake .* cannot be written \(.*OPENSKY_LAKE"):
@@ -73,13 +74,13 @@ class DeadlyStore(CountingStore):
 
 
 def test_a_killed_worker_ends_the_run_with_one_message_and_the_next_run_goes_on(bucket, tmp_path, monkeypatch):
-    lake = Lake(tmp_path / "lake")
+    lake = LocalLake.at(tmp_path / "lake")
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
     settings = Settings(_env_file=None, workers=2)
     with pytest.raises(runner.WorkerDied, match=r"killed, most often for want of memory.*OPENSKY_WORKERS"):
         sync_days(FLIGHTS, DAYS, DeadlyStore(LocalStore(bucket)), lake, settings, TODAY, lambda text: None)
     assert not lake.path("_staging").exists()
     sync(bucket, lake, 2)
-    undisturbed = Lake(tmp_path / "undisturbed")
+    undisturbed = LocalLake.at(tmp_path / "undisturbed")
     sync(bucket, undisturbed, 1)
     assert files_of(lake.root) == files_of(undisturbed.root)

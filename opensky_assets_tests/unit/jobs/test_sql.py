@@ -16,11 +16,11 @@ import pytest
 
 import opensky_assets
 from opensky_assets.jobs.sql import SqlError, run_sql
-from opensky_assets.lake import Lake
 from opensky_assets.lake.connect import connect, connect_days
 from opensky_assets.lake.warehouse import rebuild_warehouse
 from opensky_assets.schemas import ROUTES
 from opensky_assets.schemas.tables import TABLES
+from opensky_assets_tests.lakes import LocalLake
 
 DAYS = ("2022-06-25", "2022-06-26", "2022-06-27")
 PAIRS = [("EDDF", "LSZH", 3), ("LSZH", "EDDF", 2), ("LSZH", "LSZH", 1)]
@@ -82,7 +82,7 @@ def test_ranges_add_up(lake: Path) -> None:
 
 
 def test_a_connection_of_days_has_every_table_and_these_days_only(lake: Path) -> None:
-    with connect_days(Lake(lake), [DAYS[1]]) as connection:
+    with connect_days(LocalLake.at(lake), [DAYS[1]]) as connection:
         assert connection.execute("SELECT sum(flights), count(DISTINCT day) FROM routes").fetchall() == [(6, 1)]
         for table in TABLES:
             described = connection.execute(f"SELECT * FROM {table.name} LIMIT 0").description
@@ -92,7 +92,7 @@ def test_a_connection_of_days_has_every_table_and_these_days_only(lake: Path) ->
 def test_neither_waits_for_the_other(lake: Path, tmp_path: Path) -> None:
     """While one holds the warehouse to write, and while it is made anew, SQL is answered."""
     warehouse = tmp_path / "warehouse.duckdb"
-    rebuild_warehouse(Lake(lake), warehouse)
+    rebuild_warehouse(LocalLake.at(lake), warehouse)
     with duckdb.connect(str(warehouse)), connect(lake) as reader:
         ask = [sys.executable, "-m", "opensky_assets.cli", "sql", "SELECT count(*) AS n FROM routes", "--format", "csv"]
         environment = {"OPENSKY_LAKE": str(lake), "OPENSKY_WAREHOUSE": str(warehouse), "PATH": ""}
@@ -100,7 +100,7 @@ def test_neither_waits_for_the_other(lake: Path, tmp_path: Path) -> None:
         assert answer.stdout.split() == ["n", "9"]
         assert reader.execute("SELECT count(*) FROM routes").fetchall() == [(9,)]
     with connect(lake):
-        rebuild_warehouse(Lake(lake), warehouse)
+        rebuild_warehouse(LocalLake.at(lake), warehouse)
 
 
 @pytest.mark.parametrize("style", ["csv", "json", "parquet"])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from opensky_assets.jobs.tables import UnknownTable, column_lines, markdown, table_lines
-from opensky_assets.lake import Lake
 from opensky_assets.schemas.tables import TABLES
+from opensky_assets_tests.lakes import LocalLake
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,14 +38,14 @@ def test_the_terminal_shows_what_the_lake_has(tmp_path: Path) -> None:
         path = tmp_path / "raw" / "flights" / f"day={day}" / "a.parquet"
         path.parent.mkdir(parents=True)
         path.touch()
-    lines = list(table_lines(Lake(tmp_path)))
+    lines = list(table_lines(LocalLake.at(tmp_path)))
     (flights,) = [line for line in lines if line.startswith("raw_flights ")]
     assert "2 days, 2022-06-25 to 2022-06-26" in flights
     assert all(any(line.startswith(f"{table.name} ") for line in lines) for table in TABLES)
 
 
 def test_one_table_has_its_columns_and_an_unknown_one_the_names_there_are(tmp_path: Path) -> None:
-    told = "\n".join(column_lines(Lake(tmp_path), "raw_state_vectors"))
+    told = "\n".join(column_lines(LocalLake.at(tmp_path), "raw_state_vectors"))
     assert "velocity" in told and "m/s" in told and "UTC day" in told
     with pytest.raises(UnknownTable, match="routes"):
-        list(column_lines(Lake(tmp_path), "route"))
+        list(column_lines(LocalLake.at(tmp_path), "route"))

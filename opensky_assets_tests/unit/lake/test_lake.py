@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensky_assets.lake import Counts, Held, Lake, LakeError, Manifest, OutputFile
-from opensky_assets.lake.lake import writing
+from opensky_assets.lake import Counts, Held, LakeError, Manifest, OutputFile
+from opensky_assets.lake.files import _writing
 from opensky_assets.sources.store import SourceObject
 from opensky_assets_tests.buckets import files_of, let_others_in, put
 from opensky_assets_tests.containers import gz
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import sound_file
 
 ITEM = SourceObject("flights/a.csv.gz", 10, "10-1")
@@ -26,7 +27,7 @@ BASE = f"_manifest/flights/{ITEM.key_hash}"
 
 @pytest.fixture
 def lake(tmp_path):
-    return Lake(tmp_path / "lake")
+    return LocalLake.at(tmp_path / "lake")
 
 
 def staged(run, text="rows"):
@@ -69,9 +70,7 @@ def test_a_commit_publishes_the_files_and_names_them(lake):
     assert lake.manifests("flights") == {ITEM.key: made}
     assert lake.path(raw("2019-01-02")).read_text() == raw("2019-01-02")
     assert lake.days("raw/flights") == ["2019-01-01", "2019-01-02"]
-    assert lake.committed("flights", ["2019-01-02", "2019-01-03"]) == {
-        "2019-01-02": [(lake.path(raw("2019-01-02")), 1)]
-    }
+    assert lake.committed("flights", ["2019-01-02", "2019-01-03"]) == {"2019-01-02": [(raw("2019-01-02"), 1)]}
     assert sorted(files_of(lake.root)) == [f"{BASE}.json", raw("2019-01-01"), raw("2019-01-02")]
 
 
@@ -142,7 +141,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from opensky_assets.lake import Lake
-lake = Lake(Path(sys.argv[1]))
+lake = Lake.at(Path(sys.argv[1]))
 with lake.run(["flights"]) as run:
     file = run.folder("work") / "half"
     file.write_text("x")
@@ -234,7 +233,7 @@ from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import LocalStore
 import pyarrow.parquet, polars, opensky_assets.ingest.runner, encodings.idna
-lake, bucket, how = Lake(Path(sys.argv[1])), LocalStore(Path(sys.argv[2])), sys.argv[3]
+lake, bucket, how = Lake.at(Path(sys.argv[1])), LocalStore(Path(sys.argv[2])), sys.argv[3]
 if how == "small files":
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 if how == "nobody" and os.getuid() == 0:
@@ -298,7 +297,7 @@ def tiny_disk(tmp_path):
 
 
 def test_a_full_disk_says_so_and_touches_nothing(tiny_disk, bucket):
-    lake = Lake(tiny_disk / "lake")
+    lake = LocalLake.at(tiny_disk / "lake")
     lake.claim(bucket.resolve().as_uri(), "real")
     before = files_of(lake.root)
     free = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_frsize
@@ -312,7 +311,7 @@ def test_a_full_disk_says_so_and_touches_nothing(tiny_disk, bucket):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_a_disk_that_fills_up_while_writing_says_so(tmp_path):
-    with pytest.raises(LakeError, match=r"no space left on the disk of the lake .*OPENSKY_LAKE"), writing(tmp_path):
+    with pytest.raises(LakeError, match=r"no space left on the disk of the lake .*OPENSKY_LAKE"), _writing(tmp_path):
         Path("/dev/full").write_text("x")
 
 
@@ -357,5 +356,5 @@ def test_counts_add_up(parts):
 
 def test_a_file_of_a_lake_is_where_it_says(lake):
     assert lake.path("raw/flights") == Path(lake.root, "raw", "flights")
-    assert lake.day_paths("raw/flights", ["2019-01-01"]) == {}
+    assert lake.day_files("raw/flights", ["2019-01-01"]) == {}
     assert lake.days("raw/flights") == []

@@ -11,11 +11,11 @@ from filelock import FileLock
 
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import Lake
 from opensky_assets.lake.prune import Pruning, find, remove
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
 
 DAYS = ["2022-06-20", "2022-06-21"]
@@ -31,20 +31,20 @@ def bucket(tmp_path: Path) -> Path:
     return folder
 
 
-def ingest(bucket: Path) -> Lake:
-    lake = Lake(bucket.parent / "lake")
+def ingest(bucket: Path) -> LocalLake:
+    lake = LocalLake.at(bucket.parent / "lake")
     sync_days(STATE_VECTORS, DAYS, LocalStore(bucket), lake, load_settings(), date(2022, 7, 1), lambda text: None)
     return lake
 
 
-def look(bucket: Path, lake: Lake) -> Pruning:
+def look(bucket: Path, lake: LocalLake) -> Pruning:
     keys = {item.key for item in LocalStore(bucket).list()}
     gone = [m for m in lake.manifests(STATE_VECTORS.name).values() if m.source.key not in keys]
     held = [h for h in lake.held(STATE_VECTORS.name).values() if h.source.key not in keys]
     return find(lake, RAW_TABLES, gone, held)
 
 
-def files(lake: Lake) -> set[str]:
+def files(lake: LocalLake) -> set[str]:
     return {path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*") if path.is_file()}
 
 

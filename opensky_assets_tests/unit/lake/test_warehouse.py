@@ -2,13 +2,13 @@
 
 import duckdb
 
-from opensky_assets.lake import Lake
 from opensky_assets.lake.warehouse import rebuild_warehouse
 from opensky_assets_tests.buckets import put
+from opensky_assets_tests.lakes import LocalLake
 
 
 def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path):
-    lake = Lake(tmp_path / "lake")
+    lake = LocalLake.at(tmp_path / "lake")
     path = tmp_path / "warehouse.duckdb"
     staging = tmp_path / ".warehouse.duckdb.staging"
     put(staging, "20220625T000000-1-aaaaaaaa.lock", b"")

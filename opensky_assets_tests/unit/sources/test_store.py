@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensky_assets.settings import Settings
+from opensky_assets.sources.s3 import S3Place, S3Store
 from opensky_assets.sources.store import (
     SIMULATED_MARKER,
     LocalStore,
     ObjectGone,
-    S3Store,
     SourceError,
     SourceObject,
     open_source,
@@ -117,7 +117,7 @@ def test_the_settings_say_which_source():
     local = open_source(Settings(_env_file=None, source="some/folder"))
     assert local == LocalStore(Path("some/folder"))
     s3 = open_source(Settings(_env_file=None, source="s3://bucket/a/b/", source_endpoint="http://h"))
-    assert s3 == S3Store("bucket", "a/b", "http://h")
+    assert s3 == S3Store(S3Place("bucket", "a/b", "http://h", anonymous=True))
     assert s3.uri == "s3://bucket/a/b"
     with pytest.raises(SourceError, match="OPENSKY_SOURCE='gs://x'"):
         open_source(Settings(_env_file=None, source="gs://x"))
@@ -157,25 +157,29 @@ def s3():
     server.stop()
 
 
+def store_of(bucket, prefix, endpoint, only=None):
+    return S3Store(S3Place(bucket, prefix, endpoint, anonymous=True), only)
+
+
 def test_a_bucket_is_listed_and_read_without_credentials(s3):
-    store = S3Store("samples", "root", s3[0])
+    store = store_of("samples", "root", s3[0])
     items = list(store.list())
     assert [(item.key, item.size) for item in items] == [
         ("flights/0.csv", 1), ("flights/1.csv", 2), ("flights/2.csv", 3),
     ]  # fmt: skip
     with store.open(items[2]) as stream:
         assert stream.read() == b"222"
-    assert [item.key for item in S3Store("samples", "root", s3[0], only="flights/1.csv").list()] == ["flights/1.csv"]
-    assert len(list(S3Store("samples", "", s3[0]).list())) == 4
+    assert [item.key for item in store_of("samples", "root", s3[0], only="flights/1.csv").list()] == ["flights/1.csv"]
+    assert len(list(store_of("samples", "", s3[0]).list())) == 4
 
 
 def test_an_object_of_a_bucket_that_changed_is_gone(s3):
     endpoint, client = s3
     client.put_object(Bucket="samples", Key="changing/a.csv", Body=b"old", ACL="public-read")
-    store = S3Store("samples", "changing", endpoint)
+    store = store_of("samples", "changing", endpoint)
     (item,) = store.list()
     client.put_object(Bucket="samples", Key="changing/a.csv", Body=b"new", ACL="public-read")
-    with pytest.raises(ObjectGone, match=r"a\.csv of s3://samples/changing"):
+    with pytest.raises(ObjectGone, match=r"a\.csv: changed or gone since s3://samples/changing at"):
         store.open(item)
     client.delete_object(Bucket="samples", Key="changing/a.csv")
     with pytest.raises(ObjectGone, match=r"a\.csv"):
@@ -184,4 +188,4 @@ def test_an_object_of_a_bucket_that_changed_is_gone(s3):
 
 def test_a_bucket_that_is_not_there_is_told_with_its_settings(s3):
     with pytest.raises(SourceError, match=r"cannot list s3://missing at http.*OPENSKY_SOURCE_ENDPOINT"):
-        list(S3Store("missing", "", s3[0]).list())
+        list(store_of("missing", "", s3[0]).list())

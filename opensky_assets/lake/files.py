@@ -1,0 +1,266 @@
+"""The files of a lake, in a folder or in a bucket: what both can do, and the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from filelock import FileLock
+
+from opensky_assets.lake.staging import ATTEMPTS, FOLDER_VANISHED, Staging, dead, is_anybody_alive, staging
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from pyarrow.fs import FileSystem
+
+
+class LakeError(Exception):
+    """The lake cannot be written or read; the text says what to do."""
+
+
+@dataclass(frozen=True, order=True)
+class Stored:
+    """A file of the lake: its path there, its bytes, when it was last written (unix seconds)."""
+
+    path: str
+    bytes: int
+    modified: float
+
+
+class Files(Protocol):
+    """The files of one lake. Paths are relative to it, with `/`. Everything raises `LakeError` where the lake cannot
+    be reached or written, with what to do about it."""
+
+    @property
+    def uri(self) -> str:
+        """`file:///…` or `s3://…`, without a slash at the end."""
+        ...
+
+    def __str__(self) -> str:
+        """The lake as messages name it."""
+        ...
+
+    def described(self) -> dict[str, Any]:
+        """What `Lake.from_json` opens the same files by."""
+        ...
+
+    def location(self, path: str) -> str:
+        """The file, or a pattern of files, as DuckDB reads it (see `duckdb_filesystem`)."""
+        ...
+
+    def arrow(self) -> tuple[FileSystem, str]:
+        """PyArrow's file system, and the folder in it that is the lake."""
+        ...
+
+    def duckdb_filesystem(self) -> AbstractFileSystem | None:
+        """What a DuckDB connection has to have registered before it can read a `location`."""
+        ...
+
+    def walk(self, folder: str) -> Iterator[Stored]:
+        """Every file below `folder`, by path."""
+        ...
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in `folder`."""
+        ...
+
+    def find(self, path: str) -> Stored | None:
+        """The file, if it is there."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Its bytes. Raises `FileNotFoundError`."""
+        ...
+
+    def put(self, staged: Path, path: str) -> None:
+        """Put a staged file in place, so that a reader sees the old one or the new one, whole. It may be moved."""
+        ...
+
+    def put_first(self, text: str, path: str) -> bool:
+        """Write a file only where there is none; whether it was written."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove the file, if it is there."""
+        ...
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of that name, once nobody else does."""
+        ...
+
+    def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
+        """The lock under which an object's files and its manifest are published."""
+        ...
+
+    def run(self) -> AbstractContextManager[tuple[Staging, float | None]]:
+        """A run's staging folder, on this machine, and the time (unix seconds) before which files that no manifest
+        names were left by dead runs; `None` where that cannot be told now. Clears what dead runs left unfinished."""
+        ...
+
+    def leftovers_before(self) -> float | None:
+        """What `run` yields beside the folder, for who does not run."""
+        ...
+
+    def unfinished(self) -> Iterator[Stored]:
+        """What dead runs left unfinished, and a run would clear."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """What is free; `None` where there is no such limit."""
+        ...
+
+
+def _explain(error: OSError, root: Path) -> LakeError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LakeError(f"no space left on the disk of the lake {root}; free some or set OPENSKY_LAKE, then run again")
+    what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
+    return LakeError(
+        f"the lake {root} cannot be written ({what}); give this user the right to write there or set OPENSKY_LAKE"
+    )
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    """Turn what the operating system says of a write into what the user can do about it."""
+    try:
+        yield
+    except OSError as error:
+        raise _explain(error, root) from error
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """A folder. Nothing but the lake may be in it."""
+
+    root: Path
+
+    @property
+    def uri(self) -> str:
+        return self.root.as_uri()
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def described(self) -> dict[str, Any]:
+        return {"folder": str(self.root)}
+
+    def location(self, path: str) -> str:
+        return (self.root / path).as_posix()
+
+    def arrow(self) -> tuple[FileSystem, str]:
+        from pyarrow.fs import LocalFileSystem
+
+        return LocalFileSystem(), self.root.as_posix()
+
+    def duckdb_filesystem(self) -> None:
+        return None
+
+    def _stored(self, path: Path) -> Stored:
+        stat = path.stat()
+        return Stored(path.relative_to(self.root).as_posix(), stat.st_size, stat.st_mtime)
+
+    def walk(self, folder: str) -> Iterator[Stored]:
+        found = []
+        for parent, _, names in os.walk(self.root / folder, onerror=self._unlisted):
+            for name in names:
+                with suppress(FileNotFoundError):  # gone since its folder was listed
+                    found.append(self._stored(Path(parent, name)))
+        return iter(sorted(found))
+
+    def folders(self, folder: str) -> list[str]:
+        try:
+            return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_dir())
+        except OSError as error:
+            self._unlisted(error)
+        return []
+
+    def _unlisted(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise LakeError(
+                f"the lake {self.root}: no permission to read {error.filename} ({error.strerror}); give this user the "
+                "right to, or set OPENSKY_LAKE"
+            ) from None
+
+    def find(self, path: str) -> Stored | None:
+        with suppress(FileNotFoundError):
+            return self._stored(self.root / path)
+        return None
+
+    def read(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+    def put(self, staged: Path, path: str) -> None:
+        target = self.root / path
+        with _writing(self.root):
+            for again in range(ATTEMPTS):
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(staged, target)
+                    return
+                except FOLDER_VANISHED:  # another run removed the day's last file, and its folder, this moment
+                    if again == ATTEMPTS - 1 or not staged.exists():
+                        raise
+
+    def put_first(self, text: str, path: str) -> bool:
+        if (self.root / path).exists():
+            return False
+        with self.run() as (run, _):
+            staged = run.path / "first"
+            staged.write_text(text)
+            self.put(staged, path)
+        return True
+
+    def delete(self, path: str) -> None:
+        target = self.root / path
+        with _writing(self.root):
+            target.unlink(missing_ok=True)
+            with suppress(OSError):  # other files are in it
+                target.parent.rmdir()
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        record = self.root / "_manifest" / name
+        with _writing(self.root):
+            record.parent.mkdir(parents=True, exist_ok=True)
+            held = FileLock(record)
+            held.acquire()
+        try:
+            yield
+        finally:
+            held.release()
+
+    def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
+        return self.lock("commit.lock")  # one for all: publishing is a rename
+
+    @contextmanager
+    def run(self) -> Iterator[tuple[Staging, float | None]]:
+        started = time.time()
+        with _writing(self.root), staging(self.root / "_staging") as (run, alone):
+            # Another live run may be about to publish a file, and then the manifest that names it.
+            yield run, started if alone else None
+
+    def leftovers_before(self) -> float | None:
+        now = time.time()
+        return None if is_anybody_alive(self.root / "_staging") else now
+
+    def unfinished(self) -> Iterator[Stored]:
+        for folder in dead(self.root / "_staging"):
+            files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+            yield Stored(
+                folder.relative_to(self.root).as_posix(),
+                sum(stat.st_size for stat in files),
+                max((stat.st_mtime for stat in files), default=0.0),
+            )
+
+    def free_bytes(self) -> int:
+        folder = self.root  # which need not be there yet
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free

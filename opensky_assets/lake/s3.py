@@ -1,0 +1,225 @@
+"""A lake in a bucket. Runs stage on this machine; each file is put whole: a reader sees the old or the new one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from opensky_assets.lake.files import LakeError, Stored
+from opensky_assets.lake.staging import Staging, staging
+from opensky_assets.sources.s3 import ALREADY_THERE, NOT_THERE, S3Place, advice, broken_reads, code_of, s3_errors
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from pyarrow.fs import FileSystem
+
+LEASE_S = 60
+"""A lock not renewed for so long was held by a process that died."""
+
+LEFTOVER_S = 3600
+"""An object's files and its manifest are put within minutes: what no manifest names after an hour was left behind."""
+
+ATTEMPTS = 6
+
+MULTIPART_BYTES = 64 << 20
+"""Larger files are put in pieces of this size, and are there when the last piece is."""
+
+
+@dataclass(frozen=True)
+class S3Files:
+    """A bucket, or a prefix of one. Nothing but the lake may be below it."""
+
+    place: S3Place
+
+    @property
+    def uri(self) -> str:
+        return self.place.uri
+
+    def __str__(self) -> str:
+        return self.place.uri
+
+    def described(self) -> dict[str, Any]:
+        return {"place": asdict(self.place)}
+
+    def location(self, path: str) -> str:
+        return f"{self.uri}/{path}"
+
+    def arrow(self) -> tuple[FileSystem, str]:
+        return _arrow(self.place), f"{self.place.bucket}/{self.place.prefix}".rstrip("/")
+
+    def duckdb_filesystem(self) -> AbstractFileSystem:
+        from fsspec.implementations.arrow import ArrowFSWrapper
+
+        class LakeFileSystem(ArrowFSWrapper):
+            protocol = "s3"
+
+        return LakeFileSystem(_arrow(self.place))
+
+    def _ask(self, call: Callable[[Any], Any]) -> Any:
+        try:
+            return call(self.place.client())
+        except s3_errors() as error:
+            raise self._error(error) from None
+
+    def _error(self, error: Exception) -> LakeError:
+        return LakeError(f"the lake {self.place.named}: {advice(error, 'OPENSKY_LAKE')}")
+
+    def _at(self, path: str) -> dict[str, str]:
+        return {"Bucket": self.place.bucket, "Key": self.place.key(path)}
+
+    def walk(self, folder: str) -> Iterator[Stored]:
+        base = len(self.place.key(""))
+        try:
+            for page in self.place.list(f"{folder}/"):
+                for entry in page.get("Contents", ()):
+                    yield Stored(entry["Key"][base:], entry["Size"], entry["LastModified"].timestamp())
+        except s3_errors() as error:
+            raise self._error(error) from None
+
+    def folders(self, folder: str) -> list[str]:
+        prefix = self.place.key(f"{folder}/")
+        pages = self._ask(lambda _: list(self.place.list(f"{folder}/", Delimiter="/")))
+        return [p["Prefix"][len(prefix) : -1] for page in pages for p in page.get("CommonPrefixes", ())]
+
+    def find(self, path: str) -> Stored | None:
+        try:
+            found = self.place.client().head_object(**self._at(path))
+        except s3_errors() as error:
+            if code_of(error) in NOT_THERE:
+                return None
+            raise self._error(error) from None
+        return Stored(path, found["ContentLength"], found["LastModified"].timestamp())
+
+    def read(self, path: str) -> bytes:
+        try:
+            for attempt in Retrying(  # boto3 tries again to get an answer, not to read one that breaks off
+                retry=retry_if_exception(lambda error: isinstance(error, broken_reads()) and not code_of(error)),
+                wait=wait_random_exponential(multiplier=0.1, max=5),
+                stop=stop_after_attempt(ATTEMPTS),
+                reraise=True,
+            ):
+                with attempt:
+                    body: bytes = self.place.client().get_object(**self._at(path))["Body"].read()
+        except broken_reads() as error:
+            if code_of(error) == "NoSuchKey":
+                raise FileNotFoundError(path) from None
+            raise self._error(error) from None
+        return body
+
+    def put(self, staged: Path, path: str) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        config = TransferConfig(multipart_threshold=MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES)
+        self._ask(lambda s3: s3.upload_file(str(staged), *self._at(path).values(), Config=config))
+
+    def put_first(self, text: str, path: str) -> bool:
+        try:
+            self.place.client().put_object(**self._at(path), Body=text.encode(), IfNoneMatch="*")
+        except s3_errors() as error:
+            if code_of(error) in ALREADY_THERE:
+                return False
+            raise self._error(error) from None
+        return True
+
+    def delete(self, path: str) -> None:
+        self._ask(lambda s3: s3.delete_object(**self._at(path)))
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        path = f"_manifest/{name}"
+        owner = uuid.uuid4().hex
+        while not self.put_first(owner, path):
+            self._end_lease(path)
+            time.sleep(random.uniform(0.05, 0.5))
+        done = threading.Event()
+        renewer = threading.Thread(target=self._renew, args=(path, owner, done), daemon=True)
+        renewer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewer.join()
+            self.delete(path)
+
+    def _end_lease(self, path: str) -> None:
+        """Take away a lock that nobody renews any more."""
+        try:
+            answer = self.place.client().head_object(**self._at(path))
+        except s3_errors() as error:
+            if code_of(error) in NOT_THERE:
+                return
+            raise self._error(error) from None
+        if _server_time(answer) - answer["LastModified"].timestamp() > LEASE_S:
+            self.delete(path)
+
+    def _renew(self, path: str, owner: str, done: threading.Event) -> None:
+        while not done.wait(LEASE_S / 4):
+            self.place.client().put_object(**self._at(path), Body=owner.encode())
+
+    def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
+        return self.lock(f"commit-{key_hash}.lock")  # one an object: uploads take a while
+
+    @contextmanager
+    def run(self) -> Iterator[tuple[Staging, float | None]]:
+        user = os.getuid() if hasattr(os, "getuid") else ""
+        lake = hashlib.sha256(self.place.named.encode()).hexdigest()[:16]
+        for upload in self._uploads():
+            target = {"Bucket": self.place.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+            self._ask(partial(_abort, target))
+        with staging(Path(tempfile.gettempdir()) / f"opensky-assets-{user}" / lake) as (run, _):
+            yield run, self.leftovers_before()
+
+    def leftovers_before(self) -> float:
+        return _server_time(self._ask(lambda s3: s3.list_objects_v2(Bucket=self.place.bucket, MaxKeys=1))) - LEFTOVER_S
+
+    def unfinished(self) -> Iterator[Stored]:
+        for upload in self._uploads():
+            yield Stored(upload["Key"][len(self.place.key("")) :], 0, upload["Initiated"].timestamp())
+
+    def _uploads(self) -> list[dict[str, Any]]:
+        """Puts in pieces that were begun long ago and never completed."""
+        answer = self._ask(lambda s3: s3.list_multipart_uploads(Bucket=self.place.bucket, Prefix=self.place.key("")))
+        before = _server_time(answer) - LEFTOVER_S
+        return [upload for upload in answer.get("Uploads", ()) if upload["Initiated"].timestamp() < before]
+
+    def free_bytes(self) -> None:
+        return None
+
+
+def _abort(target: dict[str, str], s3: Any) -> None:
+    s3.abort_multipart_upload(**target)
+
+
+def _server_time(answer: dict[str, Any]) -> float:
+    """The store's clock: this machine's may be off."""
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+
+
+def _arrow(place: S3Place) -> FileSystem:
+    from pyarrow.fs import S3FileSystem
+
+    options: dict[str, Any] = {"region": place.region or place.session().region_name or "us-east-1"}
+    if place.endpoint:
+        scheme, _, host = place.endpoint.rpartition("://")
+        options |= {"endpoint_override": host, "scheme": scheme or "https", "force_virtual_addressing": False}
+    if place.anonymous:
+        return S3FileSystem(anonymous=True, **options)
+    credentials = place.session().get_credentials()
+    if credentials is None:
+        return S3FileSystem(**options)
+    key = credentials.get_frozen_credentials()
+    return S3FileSystem(access_key=key.access_key, secret_key=key.secret_key, session_token=key.token, **options)

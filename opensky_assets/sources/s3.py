@@ -1,0 +1,225 @@
+"""S3 as a place: the connection, what its errors mean to a user, and a bucket of objects to read."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, BinaryIO, cast
+
+from opensky_assets.sources.store import ObjectGone, SourceError, SourceObject
+
+RESUMES = 5
+"""How often a read without a byte of progress is taken up again, with growing pauses."""
+
+NO_RIGHT = {"AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"}
+NOT_THERE = {"NoSuchKey", "NoSuchBucket", "404"}
+CHANGED = {"PreconditionFailed", "412"}
+ALREADY_THERE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """A bucket, or a prefix of one, and how it is reached. Holds no secret, so that it can go to other processes: the
+    credentials are found where it is used, by the usual chain of AWS. Path-style addressing, as OpenSky wants it."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    anonymous: bool = False
+
+    @staticmethod
+    def of(uri: str, endpoint: str | None, region: str | None, profile: str | None, anonymous: bool) -> S3Place:
+        """The place of `s3://bucket[/prefix]`."""
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        return S3Place(bucket, prefix.strip("/"), endpoint, region, profile, anonymous)
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def named(self) -> str:
+        """The place as a message names it."""
+        return f"{self.uri} at {self.endpoint or 'AWS'}"
+
+    def key(self, relative: str) -> str:
+        return f"{self.prefix}/{relative}" if self.prefix else relative
+
+    def session(self) -> Any:
+        return _session(self.profile, self.region)
+
+    def client(self) -> Any:
+        """The boto3 client of this process; safe to use from several threads."""
+        return _client(self)
+
+    def list(self, prefix: str = "", **options: str) -> Iterator[dict[str, Any]]:
+        """Pages of the listing below `prefix`, each with `Contents`, and `CommonPrefixes` where a Delimiter is given.
+        Their keys are full ones."""
+        pages = self.client().get_paginator("list_objects_v2")
+        yield from pages.paginate(Bucket=self.bucket, Prefix=self.key(prefix), **options)
+
+
+@cache
+def _session(profile: str | None, region: str | None) -> Any:
+    import boto3
+
+    return boto3.Session(profile_name=profile, region_name=region)
+
+
+@cache
+def _client(place: S3Place) -> Any:
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    session = place.session()
+    config = Config(
+        signature_version=UNSIGNED if place.anonymous else None,
+        s3={"addressing_style": "path"},
+        connect_timeout=10,
+        read_timeout=60,
+        retries={"max_attempts": 5, "mode": "standard"},
+        # Servers other than AWS need not know the newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    region = place.region or session.region_name or "us-east-1"
+    return session.client("s3", region_name=region, endpoint_url=place.endpoint, config=config)
+
+
+def s3_errors() -> tuple[type[Exception], ...]:
+    """What boto3 raises where S3 cannot be reached or says no."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (BotoCoreError, ClientError, Boto3Error)
+
+
+def broken_reads() -> tuple[type[Exception], ...]:
+    """What is raised where the connection breaks while an answer is read."""
+    from urllib3.exceptions import HTTPError
+
+    return (*s3_errors(), HTTPError, OSError)
+
+
+def code_of(error: Exception) -> str:
+    """The error code of S3's answer; empty where there was no answer."""
+    answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
+
+
+def advice(error: Exception, settings: str) -> str:
+    """What went wrong, without anything secret, and what to do; `settings` is `OPENSKY_SOURCE` or `OPENSKY_LAKE`."""
+    from botocore.exceptions import NoCredentialsError, PartialCredentialsError, ProfileNotFound
+
+    code = code_of(error)
+    if code in NO_RIGHT:
+        return (
+            f"no permission ({code}): check the credentials ({settings}_PROFILE or AWS's usual ones) and their rights"
+        )
+    if code == "NoSuchBucket":
+        return f"there is no such bucket: check {settings} and {settings}_ENDPOINT"
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+        return f"no credentials ({error}): set {settings}_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return f"{error}; check {settings} and {settings}_ENDPOINT"
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """The objects of a place, read only."""
+
+    place: S3Place
+    only: str | None = None
+    """One key, where no other object is wanted."""
+
+    @property
+    def uri(self) -> str:
+        return self.place.uri
+
+    def list(self, prefix: str = "") -> Iterator[SourceObject]:
+        base = len(self.place.key(""))
+        try:
+            for page in self.place.list(self.only or prefix):
+                for entry in page.get("Contents", ()):
+                    item = SourceObject(entry["Key"][base:], entry["Size"], entry["ETag"].strip('"'))
+                    if self.only in (None, item.key):
+                        yield item
+        except s3_errors() as error:
+            raise SourceError(f"cannot list {self.place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
+
+    def open(self, item: SourceObject) -> BinaryIO:
+        return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), 1 << 20))
+
+    def verify(self, item: SourceObject) -> None:
+        try:
+            now = self.place.client().head_object(Bucket=self.place.bucket, Key=self.place.key(item.key))
+        except s3_errors() as error:
+            raise _unreadable(self.place, item, error) from None
+        if now["ETag"].strip('"') != item.etag:
+            raise ObjectGone(f"{item.key}: changed while it was read; run again")
+
+
+def _unreadable(place: S3Place, item: SourceObject, error: Exception) -> SourceError:
+    code = code_of(error)
+    if code in CHANGED or code in NOT_THERE:
+        return ObjectGone(f"{item.key}: changed or gone since {place.named} was listed; run again")
+    told = f"{item.key} of {place.named} cannot be read: {advice(error, 'OPENSKY_SOURCE')}"
+    return SourceError(told) if code in NO_RIGHT else ObjectGone(told)
+
+
+class _Body(io.RawIOBase):
+    """An object's bytes, of the listed version only. Where the connection breaks, reading goes on from where it was."""
+
+    def __init__(self, place: S3Place, item: SourceObject) -> None:
+        self._place, self._item, self._at = place, item, 0
+        self._answer: Any = None
+        self._next(0)  # an object that cannot be had says so when it is opened
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _next(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end. Raises `SourceError`."""
+        broken: Exception | str = "the connection ended early"
+        for again in range(RESUMES + 1):
+            if again:
+                time.sleep(min(0.1 * 2**again, 5))
+            try:
+                if self._answer is None:
+                    self._answer = self._get()
+                if not size or self._at == self._item.size:
+                    return b""
+                if data := cast(bytes, self._answer.read(size)):
+                    self._at += len(data)
+                    return data
+            except broken_reads() as error:
+                if code_of(error) in CHANGED | NOT_THERE | NO_RIGHT:
+                    raise _unreadable(self._place, self._item, error) from None
+                broken = error
+            self._answer = None
+        raise ObjectGone(
+            f"{self._item.key} of {self._place.named}: broke off after {self._at} of {self._item.size} bytes "
+            f"({broken}); run again"
+        )
+
+    def _get(self) -> Any:
+        ranged = {"Range": f"bytes={self._at}-"} if self._at else {}
+        answer = self._place.client().get_object(
+            Bucket=self._place.bucket, Key=self._place.key(self._item.key), IfMatch=f'"{self._item.etag}"', **ranged
+        )
+        return answer["Body"]
+
+    def close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+        super().close()

@@ -1,0 +1,80 @@
+"""Real servers on loopback. A test is skipped, saying so, where its server is not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+HERE = Path(__file__).resolve().parent
+ACCESS_KEY, SECRET_KEY = "test", "testtest"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A server that checks signatures, and the environment in which its key is AWS's usual one."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+    def client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def bucket(self, name: str, folder: Path | None = None, acl: str = "private") -> str:
+        """Make a bucket with the files of a folder as objects."""
+        client = self.client()
+        client.create_bucket(Bucket=name, ACL=acl)
+        for path in sorted(folder.rglob("*")) if folder else ():
+            if path.is_file():
+                key = path.relative_to(folder or path).as_posix()
+                client.put_object(Bucket=name, Key=key, Body=path.read_bytes(), ACL=acl)
+        return f"s3://{name}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Ceph's RADOS gateway with its monitor, store (in memory) and manager."""
+    if not all(shutil.which(name) for name in ("ceph-mon", "ceph-osd", "ceph-mgr", "ceph", "radosgw", "radosgw-admin")):
+        pytest.skip("no Ceph here (Debian: apt-get install ceph-mon ceph-osd ceph-mgr ceph-common radosgw)")
+    folder = tmp_path_factory.mktemp("ceph")
+    log = folder / "start.log"
+    try:
+        with log.open("w") as said:  # not a pipe: the daemons would hold it open
+            command = ["bash", str(HERE / "ceph-rgw.sh"), str(folder), str(free_port())]
+            subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, timeout=120, check=False)
+        endpoint = log.read_text().strip().splitlines()[-1]
+        assert endpoint.startswith("http://127.0.0.1:"), log.read_text()[-3000:]
+        yield S3Server(endpoint)
+    finally:
+        for record in folder.glob("run/*.pid"):
+            os.kill(int(record.read_text()), signal.SIGKILL)

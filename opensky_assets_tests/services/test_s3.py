@@ -1,0 +1,321 @@
+"""Source and lake in a real S3 server: the same tables as in folders, whatever is cut on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from opensky_assets.checks.raw import broken_laws
+from opensky_assets.ingest.plan import make_plan
+from opensky_assets.ingest.sync import sync_days
+from opensky_assets.lake import Lake, LakeError, open_lake
+from opensky_assets.lake.connect import connect
+from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas.tables import TABLES
+from opensky_assets.settings import Settings, load_settings
+from opensky_assets.sources.simulate import simulate
+from opensky_assets.sources.store import SourceError, open_source
+from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
+from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.services.conftest import SECRET_KEY, S3Server
+from opensky_assets_tests.services.cutting_proxy import CuttingProxy
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+
+TODAY = date(2022, 7, 1)
+DAYS = ["2022-06-25", "2022-06-26"]
+
+
+@pytest.fixture(autouse=True)
+def credentials(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bucket = tmp_path_factory.mktemp("simulated") / "bucket"
+    simulate(bucket, start=date(2022, 6, 25), days=2, aircraft=60, seed=3, states_hours=3)
+    return bucket
+
+
+def settings_of(source: str, lake: str, endpoint: str, **others: object) -> Settings:
+    return load_settings(source=source, lake=lake, source_endpoint=endpoint, lake_endpoint=endpoint, **others)
+
+
+def ingest(settings: Settings) -> Lake:
+    lake = open_lake(settings)
+    for contract in (FLIGHTS, STATE_VECTORS):
+        sync_days(contract, DAYS, open_source(settings), lake, settings, TODAY, lambda text: None)
+    return lake
+
+
+def contents(lake: Lake, *folders: str) -> dict[str, bytes]:
+    return {file.path: lake.files.read(file.path) for folder in folders for file in lake.files.walk(folder)}
+
+
+@dataclass(frozen=True)
+class BucketPlace(Place):
+    """A lake in a bucket."""
+
+    server: S3Server
+    lake_uri: str
+
+    def environment(self) -> dict[str, str]:
+        return (
+            super().environment()
+            | self.server.environment
+            | {"OPENSKY_LAKE": self.lake_uri, "OPENSKY_LAKE_ENDPOINT": self.server.endpoint}
+            | {"OPENSKY_SOURCE_ENDPOINT": self.server.endpoint}
+        )
+
+
+# --- the whole chain -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AnonymousSource(BucketPlace):
+    """A source that anybody may read, named by `uri`, beside a lake that needs a key."""
+
+    uri: str
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"OPENSKY_SOURCE": self.uri, "OPENSKY_SOURCE_ANONYMOUS": "true"}
+
+
+def tables_of(lake: Lake) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
+    with connect(lake) as connection:
+        there = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views()").fetchall()}
+        for table in TABLES:
+            if table.name in there:
+                yield table.name, connection.execute(f"FROM {table.name} ORDER BY ALL").fetchall()
+
+
+@needs_shared_data
+def test_the_real_flights_in_a_bucket_are_those_in_a_folder(s3_server: S3Server, tmp_path: Path) -> None:
+    """The chain by the command line: a source for anybody, a lake with a key, everything up to the reports."""
+    days = ("--from", "2020-01-01", "--to", "2020-01-31")
+    source = SHARED_DATA / "bucket"
+    wanted = [path for path in sorted(source.rglob("*")) if "metadata" in path.parts or "flights" in path.parts]
+    smaller = tmp_path / "source"
+    for path in wanted:
+        if path.is_file():
+            copy = smaller / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, copy) if path.stat().st_dev == copy.parent.stat().st_dev else copy.write_bytes(
+                path.read_bytes()
+            )
+    for name in ("local", "s3"):
+        (tmp_path / name).mkdir()
+    local = Place(smaller, tmp_path / "local")
+    uri = s3_server.bucket("flights", smaller, acl="public-read")
+    bucket = AnonymousSource(smaller, tmp_path / "s3", s3_server, s3_server.bucket("lake-of-flights"), uri)
+    for place in (local, bucket):
+        done = place.run("materialize", *days)
+        assert done.returncode == 0, done.stdout[-5000:]
+    assert SECRET_KEY not in done.stdout
+    lake = open_lake(settings_of(uri, bucket.lake_uri, s3_server.endpoint))
+    one, other = dict(tables_of(LocalLake.at(local.lake))), dict(tables_of(lake))
+    assert one.keys() == other.keys() and len(one) >= 11
+    for name, rows in one.items():
+        assert rows == other[name], name
+    pages = [file.path for file in lake.files.walk("reports")]
+    assert [p for p in pages if p.endswith("range=2020-01-01_2020-01-31/report.html")]
+    again = bucket.run("materialize", *days)
+    assert again.returncode == 0 and "read no object" in again.stdout
+    asked = bucket.run("sql", "SELECT count(*) AS n FROM enriched_flights WHERE day < '2020-01-08'", "--format", "csv")
+    assert int(asked.stdout.split()[-1]) == sum(row[-1] < date(2020, 1, 8) for row in one["enriched_flights"])
+    for path in bucket.folder.rglob("*"):  # Dagster's history, logs, the warehouse
+        assert not path.is_file() or SECRET_KEY.encode() not in path.read_bytes(), path
+
+
+# --- the ingest ----------------------------------------------------------------------------------------------------
+
+
+def test_files_in_a_bucket_are_byte_equal_to_those_in_a_folder(
+    s3_server: S3Server, simulated: Path, tmp_path: Path
+) -> None:
+    uri = s3_server.bucket("simulated", simulated)
+    local = ingest(settings_of(uri, str(tmp_path / "lake"), s3_server.endpoint, source_anonymous=False))
+    remote = ingest(
+        settings_of(uri, s3_server.bucket("lake") + "/below/here", s3_server.endpoint, source_anonymous=False)
+    )
+    assert contents(local, "raw", "quarantine") == contents(remote, "raw", "quarantine") != {}
+    for table in ("flights", "state_vectors"):
+        assert broken_laws(remote, list(remote.manifests(table).values())) == []
+        assert remote.manifests(table) == local.manifests(table)
+    assert [file.path for file in remote.files.walk("_manifest") if file.path.endswith(".lock")] == []
+
+
+def test_connections_cut_in_the_middle_lose_nothing(s3_server: S3Server, simulated: Path, tmp_path: Path) -> None:
+    uri = s3_server.bucket("cut", simulated)
+    calm = ingest(settings_of(uri, str(tmp_path / "calm"), s3_server.endpoint, source_anonymous=False))
+    lake_uri = s3_server.bucket("lake-cut")
+    with CuttingProxy(s3_server.endpoint, cuts=40, seed=1) as proxy:
+        for _ in range(4):  # what the retries of one run do not get over, the next run does
+            ingest(settings_of(uri, lake_uri, proxy.endpoint, source_anonymous=False))
+        assert proxy.made > 10
+    lake = open_lake(settings_of(uri, lake_uri, s3_server.endpoint))
+    assert contents(lake, "raw", "quarantine") == contents(calm, "raw", "quarantine")
+    for table in ("flights", "state_vectors"):
+        assert broken_laws(lake, list(lake.manifests(table).values())) == []
+        assert {held.reason for held in lake.held(table).values()} == {h.reason for h in calm.held(table).values()}
+
+
+def test_a_file_put_in_pieces_is_there_when_the_last_one_is(s3_server: S3Server, tmp_path: Path) -> None:
+    """A break between the pieces leaves nothing to be read, and the next run after a while takes the pieces away."""
+    lake = open_lake(settings_of("-", s3_server.bucket("pieces"), s3_server.endpoint))
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(70 << 20))
+    lake.files.put(large, "raw/flights/day=2020-01-01/large.parquet")
+    assert lake.files.read("raw/flights/day=2020-01-01/large.parquet") == large.read_bytes()
+    client = s3_server.client()
+    begun = client.create_multipart_upload(Bucket="pieces", Key="raw/flights/day=2020-01-01/begun.parquet")
+    client.upload_part(
+        Bucket="pieces", Key="raw/flights/day=2020-01-01/begun.parquet", UploadId=begun["UploadId"], PartNumber=1,
+        Body=b"x" * (5 << 20),
+    )  # fmt: skip
+    assert [file.path for file in lake.files.walk("raw")] == ["raw/flights/day=2020-01-01/large.parquet"]
+    with lake.run():
+        assert len(client.list_multipart_uploads(Bucket="pieces")["Uploads"]) == 1  # it may belong to a living run
+    import opensky_assets.lake.s3 as s3
+
+    s3.LEFTOVER_S, kept = -60, s3.LEFTOVER_S
+    try:
+        assert [file.path for file in lake.files.unfinished()] == ["raw/flights/day=2020-01-01/begun.parquet"]
+        with lake.run():
+            assert "Uploads" not in client.list_multipart_uploads(Bucket="pieces")
+    finally:
+        s3.LEFTOVER_S = kept
+
+
+def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
+    s3_server.bucket("many")
+    client = s3_server.client()
+
+    def fill(part: int) -> None:
+        for n in range(part, 10_000, 8):
+            client.put_object(Bucket="many", Key=f"flights/flightlist_{n:05d}.csv.gz", Body=b"")
+
+    writers = [threading.Thread(target=fill, args=(part,)) for part in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    settings = settings_of("s3://many", "data/lake", s3_server.endpoint, source_anonymous=False)
+    keys = [item.key for item in open_source(settings).list()]
+    assert len(keys) == 10_000 == len(set(keys)) and keys == sorted(keys)
+
+
+# --- who may what --------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_key_gives_one_clear_line(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3_server.bucket("closed")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+    from opensky_assets.sources import s3
+
+    s3._client.cache_clear(), s3._session.cache_clear()
+    settings = settings_of("s3://closed", "s3://closed/lake", s3_server.endpoint, source_anonymous=False)
+    with pytest.raises(SourceError, match=r"cannot list s3://closed at http.*no permission \(Signature") as source:
+        list(open_source(settings).list())
+    with pytest.raises(LakeError, match=r"the lake s3://closed/lake at http.*no permission \(Signature") as lake:
+        open_lake(settings).claim("x", "real")
+    anonymous = settings_of("s3://closed", "s3://closed/lake", s3_server.endpoint)
+    with pytest.raises(SourceError, match=r"no permission \(AccessDenied\).*OPENSKY_SOURCE_PROFILE"):
+        list(open_source(anonymous).list())
+    with pytest.raises(LakeError, match="there is no such bucket: check OPENSKY_LAKE"):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        s3._client.cache_clear(), s3._session.cache_clear()
+        open_lake(settings_of("-", "s3://nowhere", s3_server.endpoint)).claim("x", "real")
+    for told in (str(source.value), str(lake.value)):
+        assert "\n" not in told and "not-the-secret" not in told
+    s3._client.cache_clear(), s3._session.cache_clear()
+
+
+# --- several at once -----------------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_held_by_one_and_outlives_nobody(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = open_lake(settings_of("-", s3_server.bucket("locks"), s3_server.endpoint))
+    inside, most = [0], [0]
+
+    def hold() -> None:
+        for _ in range(5):
+            with lake.files.lock("commit.lock"):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                time.sleep(0.02)
+                inside[0] -= 1
+
+    holders = [threading.Thread(target=hold) for _ in range(4)]
+    for holder in holders:
+        holder.start()
+    for holder in holders:
+        holder.join()
+    assert most == [1]
+    assert lake.files.put_first("somebody who died", "_manifest/commit.lock")
+    monkeypatch.setattr("opensky_assets.lake.s3.LEASE_S", 2)
+    began = time.monotonic()
+    with lake.files.lock("commit.lock"):
+        assert time.monotonic() - began > 1
+    assert not lake.exists("_manifest/commit.lock")
+
+
+def test_a_lake_in_a_bucket_belongs_to_one_source(s3_server: S3Server) -> None:
+    lake = open_lake(settings_of("-", s3_server.bucket("owned"), s3_server.endpoint))
+    lake.claim("s3://one", "real")
+    lake.claim("s3://one", "real")
+    with pytest.raises(LakeError, match="holds rows of the real source s3://one, not of the real source s3://other"):
+        lake.claim("s3://other", "real")
+    assert json.loads(lake.files.read("_manifest/source.json"))["uri"] == "s3://one"
+
+
+def test_prune_and_plan_over_a_bucket(s3_server: S3Server, simulated: Path) -> None:
+    from opensky_assets.lake.prune import find, remove
+
+    uri = s3_server.bucket("to-prune", simulated)
+    settings = settings_of(uri, s3_server.bucket("lake-to-prune"), s3_server.endpoint, source_anonymous=False)
+    lake = ingest(settings)
+    key, gone = next(iter(lake.manifests("state_vectors").items()))
+    s3_server.client().delete_object(Bucket="to-prune", Key=key)
+    plan = make_plan(open_source(settings), lake, settings, TODAY)
+    assert [m.source.key for m in plan.vanished] == [key]
+    found = find(lake, ["flights", "state_vectors"], plan.vanished, [])
+    assert {item.path for item in found.items} >= {file.path for file in gone.files}
+    remove(lake, found)
+    assert key not in lake.manifests("state_vectors") and not any(lake.exists(file.path) for file in gone.files)
+
+
+def test_loaded_as_every_kind_of_frame(s3_server: S3Server, simulated: Path) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    from opensky_assets.io_managers.lake import NotMaterialized, convert, open_dataset
+
+    uri = s3_server.bucket("to-load", simulated)
+    settings = settings_of(uri, s3_server.bucket("lake-to-load"), s3_server.endpoint, source_anonymous=False)
+    lake = ingest(settings)
+    rows = sum(m.total.written for m in lake.manifests("flights").values() for day in DAYS if day in m.days)
+    dataset = open_dataset(lake, FLIGHTS, DAYS, lambda days: {})
+    assert rows > 0
+    counted = [
+        convert(dataset, pa.Table, lake).num_rows,
+        convert(dataset, pa.RecordBatchReader, lake).read_all().num_rows,
+        convert(dataset, pl.LazyFrame, lake).collect().height,
+        len(convert(dataset, pd.DataFrame, lake)),
+        len(convert(dataset, duckdb.DuckDBPyRelation, lake).fetchall()),
+    ]
+    assert len(set(counted)) == 1
+    with pytest.raises(NotMaterialized, match="2022-06-28"):
+        open_dataset(lake, FLIGHTS, ["2022-06-28"], lambda days: {})
