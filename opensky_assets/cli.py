@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from opensky_assets.lake import LakeError, open_lake
+from opensky_assets.lake import LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
 from opensky_assets.sources.store import LocalStore, SourceError, open_source, source_kind
 
@@ -61,7 +61,7 @@ def prune(arguments: argparse.Namespace) -> int:
     from opensky_assets.ingest.plan import RAW_TABLES
     from opensky_assets.jobs.materialize import remake
     from opensky_assets.jobs.report import prune_lines, say
-    from opensky_assets.lake.prune import find, remove
+    from opensky_assets.lake.prune import find, past, remove
     from opensky_assets.schemas import AIRCRAFT_DATABASE
 
     settings = load_settings()
@@ -75,7 +75,12 @@ def prune(arguments: argparse.Namespace) -> int:
             raise SourceError(f"{store.uri} lists no object at all, so nothing is taken for gone; check OPENSKY_SOURCE")
         vanished = [m for table in RAW_TABLES for key, m in lake.manifests(table).items() if key not in keys]
         gone = [held for table in RAW_TABLES for key, held in lake.held(table).items() if key not in keys]
-    found = find(lake, [*RAW_TABLES, AIRCRAFT_DATABASE.name], vanished, gone)
+    expired: list[Manifest] = []
+    if arguments.keep_days is not None:
+        oldest = (_today() - timedelta(days=arguments.keep_days)).isoformat()
+        tables = [arguments.table] if arguments.table else list(RAW_TABLES)
+        expired = past(lake, tables, oldest)
+    found = find(lake, [*RAW_TABLES, AIRCRAFT_DATABASE.name], vanished, gone, expired)
     if found.items and not arguments.dry_run:
         remove(lake, found)
     for line in prune_lines(found, arguments.dry_run):
@@ -241,6 +246,13 @@ def _parser() -> argparse.ArgumentParser:
     command("warehouse", warehouse, "rebuild the DuckDB file of views over the lake")
     made = command("prune", prune, "remove what dead runs left and, on request, the rows of objects that are gone")
     made.add_argument("--vanished", action="store_true", help="also the rows of objects that the source has no more")
+    made.add_argument(
+        "--keep-days",
+        type=int,
+        metavar="N",
+        help="also raw rows of objects whose last day is more than N days ago; what was made of them stays",
+    )
+    made.add_argument("--table", choices=["flights", "state_vectors"], help="--keep-days: of this raw table only")
     made.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
     made = command(
         "replay-quarantine",

@@ -6,10 +6,13 @@ Standard library only: it calls the tools as programs of the environment that bo
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from opensky_assets import bootstrap
@@ -48,7 +51,24 @@ def test_services(root: Path, arguments: list[str]) -> int:
 
 
 def soak(root: Path, arguments: list[str]) -> int:
-    return _pytest(root, ["-m", "soak", "--timeout", "0", *arguments])
+    """The big counts. What they say is kept in docs/soak/, with the commit and the machine they ran on."""
+    described = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(described, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    machine = f"{_cores()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    record = root / "docs" / "soak" / f"{time.strftime('%Y-%m-%d-%H%M', time.gmtime())}.log"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pytest", "-m", "soak", "-s", "-q", "--timeout", "0", *arguments]
+    with (
+        record.open("w") as log,
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+    ):
+        assert process.stdout is not None
+        for line in itertools.chain([f"commit {commit or 'unknown'}; {machine}; times in UTC\n"], process.stdout):
+            print(line, end="", flush=True)
+            log.write(line)
+            log.flush()
+    print(f"kept in {record.relative_to(root)}")
+    return process.returncode
 
 
 def lint(root: Path, arguments: list[str]) -> int:

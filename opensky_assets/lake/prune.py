@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opensky_assets.lake.lake import Lake
-from opensky_assets.lake.manifest import Held, Manifest
+from opensky_assets.lake.manifest import NO_DAY, Held, Manifest
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What would go. `days`, by table: those that lose rows with vanished objects, so that what is made of them is to
-    be made anew."""
+    """What would go, and the manifests that go with it. `days`, by table: those that lose rows with vanished objects,
+    so that what is made of them is to be made anew. What was made of expired ones stays."""
 
     tables: Sequence[str]
     items: Sequence[Item]
-    vanished: Sequence[Manifest]
+    leaving: Sequence[Manifest]
     held: Sequence[Held]
     days: Mapping[str, Sequence[str]]
 
@@ -34,9 +34,25 @@ class Pruning:
         return sum(item.bytes for item in self.items)
 
 
-def find(lake: Lake, tables: Iterable[str], vanished: Iterable[Manifest], gone_held: Iterable[Held]) -> Pruning:
-    """Look for what may go: rows of the `vanished` objects, records of objects held back and gone, folders of dead
-    runs, and files of `tables` that no manifest names."""
+def past(lake: Lake, tables: Iterable[str], oldest_day: str) -> list[Manifest]:
+    """The manifests of objects all of whose days are before `oldest_day`; not of those whose days are not known."""
+    found = []
+    for manifest in (m for table in tables for m in lake.manifests(table).values()):
+        days = [day for day in manifest.days if day != NO_DAY]
+        if days and max(days) < oldest_day:
+            found.append(manifest)
+    return found
+
+
+def find(
+    lake: Lake,
+    tables: Iterable[str],
+    vanished: Iterable[Manifest] = (),
+    gone_held: Iterable[Held] = (),
+    expired: Iterable[Manifest] = (),
+) -> Pruning:
+    """Look for what may go: rows of the `vanished` objects and of the `expired` ones, records of objects held back
+    and gone, folders of dead runs, and files of `tables` that no manifest names."""
     tables, vanished, gone_held = list(tables), list(vanished), list(gone_held)
     items: dict[str, Item] = {}
 
@@ -45,12 +61,15 @@ def find(lake: Lake, tables: Iterable[str], vanished: Iterable[Manifest], gone_h
             items.setdefault(path, Item(path, why, file.bytes))
 
     days: dict[str, set[str]] = {}
-    for manifest in vanished:
-        why = f"{manifest.source.key} is gone from the source"
-        days.setdefault(manifest.table, set()).update(day for day, counts in manifest.days.items() if counts.written)
+    expired = [manifest for manifest in expired if manifest not in vanished]
+    whys = {m.source.key: f"the last day of {m.source.key} is past its time" for m in expired}
+    for manifest in (*vanished, *expired):
+        why = whys.get(manifest.source.key, f"{manifest.source.key} is gone from the source")
         for output in (*manifest.files, *manifest.quarantine_files):
             add(output.path, why)
         add(f"_manifest/{manifest.table}/{manifest.source.key_hash}.json", why)
+    for manifest in vanished:
+        days.setdefault(manifest.table, set()).update(day for day, counts in manifest.days.items() if counts.written)
     for held in gone_held:
         why = f"{held.source.key} was held back and is gone from the source"
         if held.quarantine_file:
@@ -66,7 +85,7 @@ def find(lake: Lake, tables: Iterable[str], vanished: Iterable[Manifest], gone_h
     return Pruning(
         tables,
         sorted(items.values(), key=lambda item: item.path),
-        vanished,
+        [*vanished, *expired],
         gone_held,
         {table: sorted(found) for table, found in days.items()},
     )
@@ -75,7 +94,7 @@ def find(lake: Lake, tables: Iterable[str], vanished: Iterable[Manifest], gone_h
 def remove(lake: Lake, pruning: Pruning) -> None:
     """Remove what was found, but for files that another run has published since. A manifest goes before its files,
     which count no longer from then on."""
-    leaving = {m.source.key for m in pruning.vanished}
+    leaving = {m.source.key for m in pruning.leaving}
     unfinished = {left.path for left in lake.files.unfinished()}
     with lake.run(), lake.files.lock("commit.lock"):  # the run clears what dead runs left unfinished
         manifests = (m for table in pruning.tables for m in lake.manifests(table).values())

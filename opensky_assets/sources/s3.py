@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, BinaryIO, cast
 
@@ -13,6 +16,12 @@ from opensky_assets.sources.store import ObjectGone, SourceError, SourceObject
 
 RESUMES = 5
 """How often a read without a byte of progress is taken up again, with growing pauses."""
+
+STALL_S, TOTAL_S = 60, 3600
+"""A read may stand still for so long, and take so long in all: an object has some hundred megabytes."""
+
+LONGEST_PAUSE_S = 120
+"""Where the server asks for a longer one (Retry-After), the read is given up."""
 
 NO_RIGHT = {"AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"}
 NOT_THERE = {"NoSuchKey", "NoSuchBucket", "404"}
@@ -55,7 +64,11 @@ class S3Place:
 
     def client(self) -> Any:
         """The boto3 client of this process; safe to use from several threads."""
-        return _client(self)
+        return _client(self, 5)
+
+    def client_that_asks_once(self) -> Any:
+        """The same without boto3's own retries, which take no notice of Retry-After."""
+        return _client(self, 1)
 
     def list(self, prefix: str = "", **options: str) -> Iterator[dict[str, Any]]:
         """Pages of the listing below `prefix`, each with `Contents`, and `CommonPrefixes` where a Delimiter is given.
@@ -72,7 +85,7 @@ def _session(profile: str | None, region: str | None) -> Any:
 
 
 @cache
-def _client(place: S3Place) -> Any:
+def _client(place: S3Place, attempts: int) -> Any:
     from botocore import UNSIGNED
     from botocore.config import Config
 
@@ -81,8 +94,8 @@ def _client(place: S3Place) -> Any:
         signature_version=UNSIGNED if place.anonymous else None,
         s3={"addressing_style": "path"},
         connect_timeout=10,
-        read_timeout=60,
-        retries={"max_attempts": 5, "mode": "standard"},
+        read_timeout=STALL_S,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
         # Servers other than AWS need not know the newer checksums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -110,6 +123,18 @@ def code_of(error: Exception) -> str:
     """The error code of S3's answer; empty where there was no answer."""
     answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
     return str(answer.get("Error", {}).get("Code", ""))
+
+
+def retry_after_s(error: Exception | str) -> float:
+    """How long the server wants to be left alone; 0 where it says nothing."""
+    answer = getattr(error, "response", None) or {}
+    text = str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", ""))
+    if text.isdigit():
+        return float(text)
+    try:
+        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0)
+    except (ValueError, TypeError):
+        return 0
 
 
 def advice(error: Exception, settings: str) -> str:
@@ -176,6 +201,7 @@ class _Body(io.RawIOBase):
 
     def __init__(self, place: S3Place, item: SourceObject) -> None:
         self._place, self._item, self._at = place, item, 0
+        self._until = time.monotonic() + TOTAL_S
         self._answer: Any = None
         self._next(0)  # an object that cannot be had says so when it is opened
 
@@ -190,9 +216,12 @@ class _Body(io.RawIOBase):
     def _next(self, size: int) -> bytes:
         """Up to `size` bytes; none at the end. Raises `SourceError`."""
         broken: Exception | str = "the connection ended early"
+        pause = 0.0
         for again in range(RESUMES + 1):
-            if again:
-                time.sleep(min(0.1 * 2**again, 5))
+            time.sleep(pause)
+            if time.monotonic() > self._until:
+                broken = f"not through after {TOTAL_S} s"
+                break
             try:
                 if self._answer is None:
                     self._answer = self._get()
@@ -206,6 +235,9 @@ class _Body(io.RawIOBase):
                     raise _unreadable(self._place, self._item, error) from None
                 broken = error
             self._answer = None
+            pause = max(random.uniform(0.5, 1) * min(0.2 * 2**again, 5), retry_after_s(broken))
+            if pause > LONGEST_PAUSE_S:
+                break
         raise ObjectGone(
             f"{self._item.key} of {self._place.named}: broke off after {self._at} of {self._item.size} bytes "
             f"({broken}); run again"
@@ -213,7 +245,7 @@ class _Body(io.RawIOBase):
 
     def _get(self) -> Any:
         ranged = {"Range": f"bytes={self._at}-"} if self._at else {}
-        answer = self._place.client().get_object(
+        answer = self._place.client_that_asks_once().get_object(
             Bucket=self._place.bucket, Key=self._place.key(self._item.key), IfMatch=f'"{self._item.etag}"', **ranged
         )
         return answer["Body"]

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake.prune import Pruning, find, remove
+from opensky_assets.lake.prune import Pruning, find, past, remove
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
@@ -55,6 +55,21 @@ def test_a_sound_lake_has_nothing_to_prune(bucket: Path) -> None:
     assert (found.items, found.bytes, found.days) == ([], 0, {})
     remove(lake, found)
     assert files(lake) == before
+
+
+def test_rows_past_their_time_go_and_nothing_is_made_anew(bucket: Path) -> None:
+    lake = ingest(bucket)
+    before = files(lake)
+    assert past(lake, ["state_vectors"], DAYS[0]) == []
+    (expired,) = past(lake, ["state_vectors"], DAYS[1])
+    found = find(lake, ["state_vectors"], expired=[expired])
+    assert found.days == {} and {item.why for item in found.items} == {
+        f"the last day of {expired.source.key} is past its time"
+    }
+    remove(lake, found)
+    assert lake.days("raw/state_vectors") == DAYS[1:]
+    assert before - files(lake) == {item.path for item in found.items}
+    assert [m.days.keys() for m in lake.manifests("state_vectors").values()] == [{DAYS[1]}]
 
 
 def test_rows_of_a_vanished_object_go_with_its_manifest_and_quarantine(bucket: Path) -> None:
