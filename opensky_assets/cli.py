@@ -216,6 +216,13 @@ def probe(arguments: argparse.Namespace) -> int:
     return run(arguments.endpoint, arguments.bucket, arguments.hour)
 
 
+def doctor(arguments: argparse.Namespace) -> int:
+    from opensky_assets.jobs.doctor import doctor as run
+    from opensky_assets.jobs.report import say
+
+    return run(say)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="opensky-assets", description="OpenSky's raw files as trusted daily tables.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -270,6 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     made = command("tables", tables, "the tables, what the lake has of them, their columns with units")
     made.add_argument("name", nargs="?", help="the columns of this table")
     made.add_argument("--markdown", action="store_true", help="all tables as the page docs/tables.md")
+    command("doctor", doctor, "is everything here that a run needs? a line each; the exit code counts the problems")
     made = command("probe", probe, "list OpenSky's public bucket and ingest one hour of it into a scratch lake")
     made.add_argument("--endpoint", default="https://s3.opensky-network.org")
     made.add_argument("--bucket", default="data-samples")

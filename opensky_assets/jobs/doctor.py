@@ -1,0 +1,173 @@
+"""`opensky-assets doctor`: is everything here that a run needs? Each finding is one line, with what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from opensky_assets.dagster_home import dagster_home
+from opensky_assets.lake import LakeError, open_lake
+from opensky_assets.settings import Settings, SettingsError, load_settings
+from opensky_assets.sources.store import SourceError, open_source, source_kind
+
+PYTHONS = ((3, 11), (3, 13))
+MEMORY_PER_WORKER_GB = 0.6
+"""Measured: the peak of a worker is 0.4 GB, of the process that runs it 0.2 GB."""
+
+LEAST_FREE_GB = 2.0
+PACKAGES = ("dagster", "dagster-webserver", "dagster-dbt", "dbt-duckdb", "polars", "pyarrow", "duckdb", "pyspark")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`advice` is what to do; empty where all is well."""
+
+    what: str
+    found: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        line = f"{'ok' if not self.advice else 'PROBLEM':<8}{self.what:<11}{self.found}"
+        return f"{line}: {self.advice}" if self.advice else line
+
+
+def doctor(say: Callable[[str], None]) -> int:
+    """Look at everything and say it; the number of problems, at most 100."""
+    problems = 0
+    for finding in findings():
+        say(str(finding))
+        problems += bool(finding.advice)
+    say("all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}")
+    return min(problems, 100)
+
+
+def findings() -> Iterator[Finding]:
+    yield _python()
+    yield from _packages()
+    yield _dbt()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", "cannot be used", str(error))
+        return
+    yield Finding("settings", f"source {settings.source}, lake {settings.lake}, engine {settings.engine}")
+    yield _memory(settings)
+    yield _source(settings)
+    yield _lake(settings)
+    yield _disk("warehouse", settings.warehouse.resolve().parent, "OPENSKY_WAREHOUSE")
+    yield _history()
+    yield from _engine(settings)
+
+
+def _python() -> Finding:
+    version = sys.version_info[:2]
+    found = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    if PYTHONS[0] <= version <= PYTHONS[1]:
+        return Finding("Python", found)
+    first, last = (".".join(map(str, end)) for end in PYTHONS)
+    return Finding("Python", found, f"use Python {first} to {last}")
+
+
+def _packages() -> Iterator[Finding]:
+    versions, missing = [], []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    advice = f"{', '.join(missing)} not installed: run `make setup`" if missing else ""
+    yield Finding("packages", ", ".join(versions), advice)
+
+
+def _dbt() -> Finding:
+    beside = shutil.which("dbt", path=str(Path(sys.executable).parent))
+    if beside:
+        return Finding("dbt", beside)
+    return Finding("dbt", "not beside this Python", "run `make setup`; dbt has to be installed where Python is")
+
+
+def _memory(settings: Settings) -> Finding:
+    free = psutil.virtual_memory().available / 1e9
+    workers = settings.workers or psutil.cpu_count() or 1
+    needed = MEMORY_PER_WORKER_GB * workers
+    found = f"{free:.1f} GB free; {workers} workers need about {needed:.1f} GB"
+    return Finding("memory", found, "set OPENSKY_WORKERS to fewer" if free < needed else "")
+
+
+def _source(settings: Settings) -> Finding:
+    try:
+        store = open_source(settings)
+        first = next(store.list(), None)
+        kind = source_kind(store)
+    except SourceError as error:
+        return Finding("source", settings.source, str(error))
+    if first is None:
+        return Finding("source", store.uri, "it has no object: check OPENSKY_SOURCE, or write one with `make demo`")
+    return Finding("source", f"{store.uri} ({kind}) lists {first.key}, …")
+
+
+def _lake(settings: Settings) -> Finding:
+    """Writes a file, reads it and takes it away again."""
+    name = f"_staging/doctor-{uuid.uuid4().hex[:8]}"
+    try:
+        lake = open_lake(settings)
+        with TemporaryDirectory(dir=_staging_dir(settings)) as folder:
+            staged = Path(folder) / "doctor"
+            staged.write_text(name)
+            lake.files.put(staged, name)
+        read = lake.files.read(name).decode()
+        lake.files.delete(name)
+    except LakeError as error:
+        return Finding("lake", settings.lake, str(error))
+    except OSError as error:
+        return Finding("lake", settings.lake, f"cannot be written ({error.strerror}): set OPENSKY_LAKE")
+    if read != name:
+        return Finding("lake", str(lake), "gives back something else than was written: is it one store?")
+    free = lake.files.free_bytes()
+    found = f"{lake} can be read and written"
+    if free is not None:
+        found += f", {free / 1e9:.1f} GB free"
+        if free < LEAST_FREE_GB * 1e9:
+            return Finding("lake", found, "free some space or set OPENSKY_LAKE to a larger disk")
+    return Finding("lake", found)
+
+
+def _staging_dir(settings: Settings) -> str | None:
+    """On the lake's own disk, where it has one: a rename does not cross disks."""
+    if "://" in settings.lake:
+        return None
+    folder = Path(settings.lake).resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return str(folder)
+
+
+def _disk(what: str, folder: Path, setting: str) -> Finding:
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        return Finding(what, str(folder), f"this user may not write there; set {setting}")
+    return Finding(what, f"{folder} can be written")
+
+
+def _history() -> Finding:
+    try:
+        home = dagster_home(Path.cwd())
+    except OSError as error:
+        return Finding("history", "data/dagster", f"cannot be written ({error.strerror}): run where you may write")
+    return Finding("history", f"{home} (DAGSTER_HOME of every command)")
+
+
+def _engine(settings: Settings) -> Iterator[Finding]:
+    if settings.engine == "local":
+        yield Finding("engine", "local: no Java is needed")
