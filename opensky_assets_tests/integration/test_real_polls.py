@@ -59,7 +59,7 @@ def test_every_recorded_state_is_in_the_lake_as_it_came(tmp_path: Path) -> None:
             assert lost == []
 
     table = read_days(lake, STATE_VECTORS, days)
-    with connection() as duck:
+    with connection(lake) as duck:
         assert sum(repeats(duck, table.poll_files, "icao24", "lastcontact").values()) == 103_729 - 98_313
         assert repeats(duck, table.files, "icao24", "time") == {}
 
