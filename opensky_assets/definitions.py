@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
+from opensky_assets.defs.automation import automation
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -26,6 +27,7 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
             # Dagster's default starts a process a step, five core-seconds each; the work in a step is parallel here.
             executor=dg.in_process_executor,
         )
+        found = dg.Definitions.merge(found, automation(opensky.settings()))
         return found.map_resolved_asset_specs(func=lambda spec: spec.replace_attributes(owners=spec.owners or OWNERS))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,6 +23,17 @@ FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAI
 FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
 STATE_ASSETS = ("raw_state_vectors",)
 EVERY_DAY = (DATA_QUALITY_DAILY.name, "daily_report")
+REFERENCE_ASSETS = (AIRCRAFT_DATABASE.name, AIRPORTS.name)
+
+
+def assets_of(tables: Collection[str]) -> list[str]:
+    """The daily assets made of these raw tables, themselves included."""
+    chosen: list[str] = []
+    if FLIGHTS.name in tables:
+        chosen += FLIGHT_ASSETS
+    if STATE_VECTORS.name in tables:
+        chosen += STATE_ASSETS
+    return [*chosen, *EVERY_DAY]
 
 
 class OutsideCalendar(ValueError):
@@ -69,7 +80,7 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
     require_space(lake, [o for table in RAW_TABLES for o in plan.of(table, asked) if o.is_due(settings.refresh)])
     failed: list[str] = []
     if _reference_is_due(plan, lake):
-        failed += _dagster(["aircraft_database", "airports"], None, log_level)
+        failed += _dagster(REFERENCE_ASSETS, None, log_level)
     done: set[str] = set()
     while True:
         days = _wanted(plan, settings, first, last, done)
@@ -93,9 +104,9 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
     """Run what is made of the raw tables anew, for the days given by table; 0 where all went well."""
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
     failed: list[str] = []
-    for table, assets in ((FLIGHTS.name, FLIGHT_ASSETS), (STATE_VECTORS.name, STATE_ASSETS)):
+    for table in RAW_TABLES:
         for stretch in stretches(days.get(table, ())):
-            failed += _dagster([*assets, *EVERY_DAY], stretch, log_level)
+            failed += _dagster(assets_of([table]), stretch, log_level)
     for stretch_failed in failed:
         say(f"FAILED: {stretch_failed}; the log above says why")
     return 1 if failed else 0
@@ -118,13 +129,8 @@ def _reference_is_due(plan: Plan, lake: Lake) -> bool:
 
 
 def _selection(plan: Plan, start: str, end: str) -> list[str]:
-    days = {day for day in plan.days(date.fromisoformat(start), date.fromisoformat(end))}
-    chosen: list[str] = []
-    if plan.of(FLIGHTS.name, days) or not days:
-        chosen += FLIGHT_ASSETS
-    if plan.of(STATE_VECTORS.name, days) or not days:
-        chosen += STATE_ASSETS
-    return [*chosen, *EVERY_DAY]
+    days = set(plan.days(date.fromisoformat(start), date.fromisoformat(end)))
+    return assets_of([table for table in RAW_TABLES if plan.of(table, days) or not days])
 
 
 def _dagster(

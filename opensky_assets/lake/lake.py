@@ -138,6 +138,11 @@ class Lake:
         paths = [path for path in self._records(table, held=False) if path.rsplit("/", 1)[1][:8] in key_hashes]
         return (Manifest.from_json(text) for text in self._read_all(paths))
 
+    def manifests_at(self, table: str, key_hashes: Iterable[str]) -> dict[str, Manifest]:
+        """The manifests of objects with these hashes of their keys, by key, without listing the others."""
+        paths = [f"_manifest/{table}/{name}.json" for name in key_hashes]
+        return {m.source.key: m for m in (Manifest.from_json(text) for text in self._read_all(paths))}
+
     def held(self, table: str) -> dict[str, Held]:
         """The objects of a table that were held back, by key."""
         found = (Held.from_json(text) for text in self._read_all(self._records(table, held=True)))

@@ -1,0 +1,198 @@
+"""Real ticks of the sensor, the runs they ask for, and the daemon that is killed between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, RUN_KEY_TAG
+
+from opensky_assets.settings import Settings
+from opensky_assets.sources.store import SourceError
+from opensky_assets_tests.dagster.conftest import Platform
+from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Ticks:
+    """Ticks of a sensor, each with the cursor of the one before; runs asked for twice by key are left out, as the
+    daemon does."""
+
+    def __init__(self, platform: Platform, name: str = "arrivals") -> None:
+        self.platform, self.cursor = platform, None
+        self.repository = platform.definitions.get_repository_def()
+        self.sensor = self.repository.get_sensor_def(name)
+        self.keys: set[str] = set()
+
+    def tick(self) -> list[dg.RunRequest]:
+        with dg.build_sensor_context(
+            instance=self.platform.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources=dict(self.repository.get_top_level_resources()),
+        ) as context:
+            done = self.sensor.evaluate_tick(context)
+        self.cursor = done.cursor
+        fresh = [request for request in done.run_requests or () if request.run_key not in self.keys]
+        self.keys |= {str(request.run_key) for request in fresh}
+        return fresh
+
+    def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        return self.platform.run(sorted(names(request)), *days(request))
+
+
+def days(request: dg.RunRequest) -> tuple[str, str]:
+    return request.tags[ASSET_PARTITION_RANGE_START_TAG], request.tags[ASSET_PARTITION_RANGE_END_TAG]
+
+
+def names(request: dg.RunRequest) -> set[str]:
+    return {key.to_user_string() for key in request.asset_selection or ()}
+
+
+@pytest.fixture
+def ticks(platform: Platform) -> Ticks:
+    write_aircraft(platform.bucket)
+    return Ticks(platform)
+
+
+@pytest.mark.slow
+def test_from_an_empty_lake_to_reports_and_then_only_what_changes(ticks: Ticks) -> None:
+    bucket, platform = ticks.platform.bucket, ticks.platform
+    write_list(bucket, "2022-06-25", "2022-06-26", [flight("2022-06-25"), flight("2022-06-26")])
+
+    (request,) = ticks.tick()
+    assert days(request) == ("2022-06-25", "2022-06-26")
+    assert {"aircraft_database", "airports", "raw_flights", "enriched_flights", "routes", "daily_report"} <= names(
+        request
+    )
+    assert "raw_state_vectors" not in names(request)
+    assert ticks.tick() == []  # asked for, not run yet
+    assert ticks.run(request).success
+    for asset in ("raw_flights", "enriched_flights", "routes", "data_quality_daily"):
+        assert platform.materialized(asset) == ["2022-06-25", "2022-06-26"]
+    assert platform.materialized("daily_report") == ["2022-06-26"]
+    assert ticks.tick() == []
+
+    write_list(bucket, "2022-06-27", "2022-06-27", [flight("2022-06-27")])
+    (request,) = ticks.tick()
+    assert days(request) == ("2022-06-27", "2022-06-27")
+    assert not names(request) & {"aircraft_database", "airports"}
+    assert ticks.run(request).success
+    write_list(bucket, "2022-06-27", "2022-06-27", [flight("2022-06-27"), flight("2022-06-27", hour=12)])
+    (request,) = ticks.tick()
+    assert ticks.run(request).success
+    assert platform.metadata("enriched_flights", "2022-06-27")["dagster/partition_row_count"] == 2
+    assert ticks.tick() == []
+
+    ticks.cursor = None  # reset in the UI: the lake knows what there is
+    assert ticks.tick() == []
+
+    aircraft = write_aircraft(bucket)
+    aircraft.write_text(aircraft.read_text().replace("HB-JVA", "HB-JVB"))
+    (request,) = ticks.tick()
+    assert days(request) == ("2022-06-21", "2022-06-27")
+    assert {"aircraft_database", "enriched_flights", "daily_report"} <= names(request)
+    assert "raw_flights" not in names(request)
+    assert ticks.run(request).success
+    assert ticks.tick() == []
+
+
+def test_a_thousand_new_days_are_few_runs(ticks: Ticks) -> None:
+    for n in range(1000):
+        day = (date(2019, 1, 1) + timedelta(days=n)).isoformat()
+        write_list(ticks.platform.bucket, day, day, [flight(day)])
+    requests = ticks.tick()
+    assert 1 <= len(requests) <= 20
+    assert days(requests[0])[0] == "2019-01-01" and days(requests[-1])[1] == "2021-09-26"
+    assert ticks.tick() == []
+
+
+def test_a_broken_listing_fails_the_tick_with_its_reason(ticks: Ticks) -> None:
+    bucket = ticks.platform.bucket
+    aside = bucket.rename(bucket.with_name("aside"))
+    with pytest.raises(SourceError, match="not a folder"):
+        ticks.tick()
+    aside.rename(bucket)
+    write_list(bucket, "2022-06-25", "2022-06-25", [flight("2022-06-25")])
+    assert [days(request) for request in ticks.tick()] == [("2022-06-25", "2022-06-25")]
+
+
+@pytest.mark.parametrize(
+    ("env", "status"), [("local", dg.DefaultSensorStatus.STOPPED), ("production", dg.DefaultSensorStatus.RUNNING)]
+)
+def test_it_runs_by_itself_only_in_production(env: str, status: dg.DefaultSensorStatus) -> None:
+    from opensky_assets.defs.automation import automation
+
+    found = automation(Settings(_env_file=None, env=env))
+    assert {sensor.name: sensor.default_status for sensor in found.sensors or ()}["arrivals"] is status
+
+
+# --- the daemon ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def daemon(home: Path) -> Iterator[tuple[dg.DagsterInstance, object]]:
+    """What the daemon works with: an instance on disk, where runs are queued, and a code server of the project."""
+    from dagster._core.test_utils import create_test_daemon_workspace_context
+    from dagster._core.workspace.load_target import ModuleTarget
+
+    target = ModuleTarget("opensky_assets.definitions", None, str(ROOT), "opensky_assets")
+    with (
+        dg.DagsterInstance.from_config(str(home)) as instance,
+        create_test_daemon_workspace_context(target, instance) as workspace,
+    ):
+        yield instance, workspace
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crash", ["RUN_IDS_RESERVED", "RUN_CREATED"])
+def test_a_daemon_killed_between_listing_and_request_loses_and_doubles_nothing(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    from multiprocessing import get_context
+
+    for day in ("2022-06-20", "2022-06-22", "2022-06-24"):
+        write_list(platform.bucket, day, day, [flight(day)])
+    monkeypatch.setenv("OPENSKY_SOURCE", str(platform.bucket))
+    monkeypatch.setenv("OPENSKY_LAKE", str(platform.lake.root))
+    monkeypatch.setenv("OPENSKY_ENV", "production")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    spawn = get_context("spawn")
+    killed = spawn.Process(target=_tick_of_the_daemon, args=(home, crash))
+    killed.start()
+    killed.join(120)
+    assert killed.exitcode != 0
+
+    resumed = spawn.Process(target=_tick_of_the_daemon, args=(home, None))
+    resumed.start()
+    resumed.join(120)
+    assert resumed.exitcode == 0
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        runs = instance.get_runs()
+        assert sorted(run.tags[ASSET_PARTITION_RANGE_START_TAG] for run in runs) == [
+            "2022-06-20", "2022-06-22", "2022-06-24",
+        ]  # fmt: skip
+        assert len({run.tags[RUN_KEY_TAG] for run in runs}) == 3
+        assert {run.status for run in runs} == {dg.DagsterRunStatus.QUEUED}
+
+
+def _tick_of_the_daemon(home: Path, crash: str | None) -> None:
+    """One iteration of the sensor daemon's own loop; with `crash`, killed there as by -9."""
+    import signal
+    from logging import getLogger
+
+    from dagster._core.test_utils import freeze_time
+    from dagster._daemon.sensor import execute_sensor_iteration
+
+    flags = {"arrivals": {crash: signal.SIGKILL}} if crash else None
+    # The next tick is due a minute after the one that was killed.
+    clock = freeze_time(datetime.now(UTC) + timedelta(seconds=0 if crash else 61))
+    with daemon(home) as (_, workspace), clock:
+        list(execute_sensor_iteration(workspace, getLogger("daemon"), None, None, debug_crash_flags=flags))

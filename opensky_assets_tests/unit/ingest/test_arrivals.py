@@ -1,0 +1,261 @@
+"""Which days a listing asks for, given what the listings before it saw and what the lake has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from opensky_assets.ingest import arrivals
+from opensky_assets.ingest.arrivals import Arrivals, look, runs
+from opensky_assets.ingest.sync import sync_days
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS
+from opensky_assets.settings import Settings
+from opensky_assets.sources.store import LocalStore, SourceError, SourceObject
+from opensky_assets_tests.buckets import TODAY, put
+from opensky_assets_tests.flight_lists import flight, write_list
+from opensky_assets_tests.lakes import LocalLake
+
+SETTINGS = Settings(_env_file=None)
+
+
+@dataclass
+class Listing:
+    """A bucket that can only be listed: key → ETag."""
+
+    objects: dict[str, str] = field(default_factory=dict)
+    uri: str = "memory://bucket"
+
+    def list(self, prefix: str = "") -> Iterator[SourceObject]:
+        return (SourceObject(key, 1, etag) for key, etag in sorted(self.objects.items()) if key.startswith(prefix))
+
+    def hour(self, day: str, hour: int = 0, etag: str = "1") -> None:
+        self.objects[f"states/{day}/{hour:02d}/states_{day}-{hour:02d}.csv.tar"] = etag
+
+
+@dataclass
+class Watch:
+    """Looks one after the other, each with the cursor of the one before."""
+
+    store: Listing | LocalStore
+    lake: LocalLake
+    settings: Settings = SETTINGS
+    cursor: str | None = None
+
+    def look(self, today: date = TODAY, **options: int) -> Arrivals:
+        found = look(self.store, self.lake, self.settings, today, self.cursor, **options)  # type: ignore[arg-type]
+        self.cursor = found.cursor
+        return found
+
+    def days(self, today: date = TODAY) -> list[tuple[str, str, tuple[str, ...]]]:
+        return [(asked.first, asked.last, asked.tables) for asked in self.look(today).asked]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    return Watch(Listing(), LocalLake.at(tmp_path / "lake"))
+
+
+STATES, LISTS = ("state_vectors",), ("flights",)
+
+
+def test_new_changed_and_gone_objects(watch: Watch) -> None:
+    bucket = watch.store
+    assert watch.days() == []
+    bucket.hour("2022-06-25")
+    bucket.hour("2022-06-26")
+    bucket.hour("2022-06-28")
+    assert watch.days() == [("2022-06-25", "2022-06-26", STATES), ("2022-06-28", "2022-06-28", STATES)]
+    assert watch.days() == []
+    bucket.hour("2022-06-26", etag="2")
+    assert watch.days() == [("2022-06-26", "2022-06-26", STATES)]
+    bucket.hour("2022-06-28", hour=5)
+    assert watch.days() == [("2022-06-28", "2022-06-28", STATES)]
+    bucket.objects.clear()
+    assert watch.days() == []
+    bucket.hour("2022-06-26", etag="2")
+    assert watch.days() == [("2022-06-26", "2022-06-26", STATES)]
+
+
+def test_a_list_asks_for_all_its_days_and_tables_stand_apart(watch: Watch) -> None:
+    watch.store.objects["flights/flightlist_20220624_20220626.csv.gz"] = "1"
+    watch.store.hour("2022-06-26")
+    assert watch.days() == [
+        ("2022-06-24", "2022-06-25", LISTS),
+        ("2022-06-26", "2022-06-26", ("flights", "state_vectors")),
+    ]
+
+
+def test_the_version_of_a_run_follows_its_objects(watch: Watch) -> None:
+    """Also where an object goes back to what it was: that is an arrival too."""
+    seen = []
+    for etag in ("1", "2", "1", "2"):
+        watch.store.hour("2022-06-25", etag=etag)
+        before = watch.cursor
+        (asked,) = watch.look().asked
+        seen.append(asked.version)
+        watch.cursor = before
+        assert watch.look().asked == (asked,)  # the same question again has the same name
+    assert len(set(seen[:3])) == 3
+
+
+def test_today_waits_until_it_is_over_and_the_filters_hold(watch: Watch) -> None:
+    bucket = watch.store
+    for day in ("2016-12-31", "2022-12-31", "2023-01-01"):
+        bucket.hour(day)
+    assert watch.days() == [("2022-12-31", "2022-12-31", STATES)]
+    assert watch.days(TODAY + timedelta(days=1)) == [("2023-01-01", "2023-01-01", STATES)]
+    watch.cursor, watch.settings = None, Settings(_env_file=None, year=2022)
+    assert watch.days(TODAY + timedelta(days=1)) == [("2022-12-31", "2022-12-31", STATES)]
+
+
+@pytest.mark.parametrize("step", [1, 2, 7])
+def test_a_thousand_days_are_few_runs(watch: Watch, step: int) -> None:
+    days = [date(2019, 1, 1) + timedelta(days=step * n) for n in range(1000 if step == 1 else 200)]
+    for day in days:
+        watch.store.hour(day.isoformat())
+    asked = watch.look().asked
+    assert 1 <= len(asked) <= 20
+    covered = {day for run in asked for day in run.days}
+    assert {day.isoformat() for day in days} <= covered
+    assert watch.days() == []
+
+
+def test_neighbours_are_joined_over_the_shortest_gaps() -> None:
+    due = {day: {"flights"} for day in ("2022-01-01", "2022-01-03", "2022-01-10", "2022-01-12", "2022-02-20")}
+    asked = runs(due, {}, 3)
+    assert [(run.first, run.last) for run in asked] == [
+        ("2022-01-01", "2022-01-03"), ("2022-01-10", "2022-01-12"), ("2022-02-20", "2022-02-20"),
+    ]  # fmt: skip
+
+
+def test_a_look_is_bounded_and_the_next_goes_on(watch: Watch) -> None:
+    for n in range(30):
+        for hour in range(4):
+            watch.store.hour((date(2022, 1, 1) + timedelta(days=n)).isoformat(), hour)
+    asked: list[str] = []
+    for _ in range(30):
+        found = watch.look(most_compared=20)
+        asked += [day for run in found.asked for day in run.days]
+        if not found.waiting:
+            break
+    assert len(asked) == len(set(asked)) == 30
+    assert watch.days() == []
+
+
+def test_a_broken_listing_is_told_and_loses_nothing(watch: Watch, tmp_path: Path) -> None:
+    watch.store = LocalStore(tmp_path / "bucket")
+    with pytest.raises(SourceError, match="not a folder"):
+        watch.look()
+    write_list(tmp_path / "bucket", "2022-06-25", "2022-06-25", [flight("2022-06-25")])
+    assert watch.days() == [("2022-06-25", "2022-06-25", LISTS)]
+
+
+def test_another_source_is_looked_at_anew(watch: Watch) -> None:
+    watch.store.hour("2022-06-25")
+    watch.look()
+    watch.store = Listing(watch.store.objects, "memory://other")
+    assert watch.days() == [("2022-06-25", "2022-06-25", STATES)]
+
+
+# --- what the lake has already -------------------------------------------------------------------------------------
+
+
+def ingest(watch: Watch, *days: str) -> None:
+    sync_days(FLIGHTS, days, watch.store, watch.lake, SETTINGS, TODAY, lambda text: None)  # type: ignore[arg-type]
+
+
+def follow(lake: LocalLake, *days: str) -> None:
+    """As if marts had been made of these days."""
+    for day in days:
+        put(lake.root, f"{DATA_QUALITY_DAILY.path}/day={day}/data.parquet", b"")
+
+
+def test_what_the_lake_has_is_not_asked_for(watch: Watch, tmp_path: Path) -> None:
+    watch.store, bucket = LocalStore(tmp_path / "bucket"), tmp_path / "bucket"
+    write_list(bucket, "2022-06-25", "2022-06-26", [flight("2022-06-25"), flight("2022-06-26")])
+    write_list(bucket, "2022-06-28", "2022-06-28", [flight("2022-06-28")])
+    ingest(watch, "2022-06-25")
+    follow(watch.lake, "2022-06-25")
+    # Of the first list, the second day was read but nothing was made of it.
+    assert watch.days() == [("2022-06-26", "2022-06-26", LISTS), ("2022-06-28", "2022-06-28", LISTS)]
+    watch.cursor = None
+    ingest(watch, "2022-06-28")
+    follow(watch.lake, "2022-06-26", "2022-06-28")
+    assert watch.days() == []
+
+
+def test_objects_whose_names_tell_no_days_are_read_first_and_their_days_follow(watch: Watch, tmp_path: Path) -> None:
+    watch.store, bucket = LocalStore(tmp_path / "bucket"), tmp_path / "bucket"
+    record = b'[{"icao24":"4b1801","firstSeen":1656140400,"lastSeen":1656144000,"callsign":"SWR1"}]'
+    put(bucket, "flights_api/2022-06-25/flights_all_2022-06-25T06.json", record)
+    (asked,) = watch.look().asked
+    assert (asked.first, asked.last, asked.tables, asked.only_read) == ("2022-12-31", "2022-12-31", LISTS, True)
+    assert watch.days() == []  # it was asked for
+    ingest(watch, "2022-12-31")
+    assert watch.days() == [("2022-06-25", "2022-06-25", LISTS)]
+    assert watch.days() == []
+    put(bucket, "flights_api/2022-06-25/flights_all_2022-06-25T08.json", record + b"\n")
+    (asked,) = watch.look().asked
+    assert asked.only_read
+
+
+def test_an_object_that_is_never_read_is_given_up(watch: Watch) -> None:
+    watch.store.objects["flights/unknown.csv"] = "1"
+    (asked,) = watch.look().asked
+    assert asked.only_read and asked.tables == ("flights", "state_vectors")
+    assert watch.days() == []
+    filled = watch.cursor or ""
+    assert watch.days(TODAY + arrivals.PATIENCE + timedelta(days=1)) == []
+    assert len(watch.cursor or "") < len(filled)
+
+
+def test_more_unread_objects_than_the_cursor_takes_wait(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "MOST_UNREAD", 3)
+    for n in range(5):
+        watch.store.objects[f"flights/part{n}.csv"] = "1"
+    found = watch.look()
+    assert found.waiting == 1
+    assert [run.only_read for run in found.asked] == [True]
+
+
+# --- aircraft ------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_aircraft_table_is_asked_for_once_a_version(watch: Watch) -> None:
+    watch.store.objects["metadata/aircraftDatabase.csv"] = "1"
+    first = watch.look()
+    assert first.aircraft and first.reference_missing
+    put(watch.lake.root, AIRCRAFT_DATABASE.path, b"")
+    put(watch.lake.root, AIRPORTS.path, b"")
+    again = watch.look()
+    assert (again.aircraft, again.reference_missing) == (None, False)
+    watch.store.objects["metadata/aircraftDatabase.csv"] = "2"
+    assert watch.look().aircraft not in (None, first.aircraft)
+
+
+def test_the_first_aircraft_table_asks_again_for_days_that_had_to_do_without(watch: Watch) -> None:
+    watch.store.hour("2022-06-25")
+    assert watch.days() and not watch.days()
+    watch.store.objects["metadata/aircraftDatabase.csv"] = "1"
+    assert watch.days() == [("2022-06-25", "2022-06-25", STATES)]
+
+
+# --- size ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_cursor_grows_with_days_and_not_with_objects(watch: Watch) -> None:
+    days = [(date(2017, 1, 1) + timedelta(days=n)).isoformat() for n in range(2000)]
+    for day in days:
+        watch.store.hour(day, etag=hashlib.sha256(day.encode()).hexdigest())
+    one_each = len(watch.look().cursor)
+    for day in days:
+        for hour in range(1, 12):
+            watch.store.hour(day, hour)
+    twelve_each = len(watch.look().cursor)
+    assert twelve_each < 1.05 * one_each
+    assert twelve_each < 13 * len(days)
