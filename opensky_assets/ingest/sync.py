@@ -10,6 +10,7 @@ from datetime import date
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.plan import Planned, make_plan, require_space
 from opensky_assets.ingest.runner import Outcome, Report, ingest_objects
+from opensky_assets.ingest.supersede import restored, supersede
 from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
@@ -78,7 +79,8 @@ def sync_days(
             if plan.is_gone(key):
                 lake.release(held)
         concerned = plan.of(contract.name, days)
-        waiting = [o for o in concerned if o.is_due(settings.refresh)]
+        again = restored(contract, lake)
+        waiting = [o for o in concerned if o.is_due(settings.refresh) or o.source.key in again]
         chosen = waiting[: settings.file_limit]
         outcomes: list[Outcome] = []
         if len(waiting) > len(chosen):
@@ -89,6 +91,7 @@ def sync_days(
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
             tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
             outcomes = ingest_objects(tasks, store, lake, run, settings.workers, report)
+        supersede(contract, lake, run, report)
     return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))
 
 

@@ -73,6 +73,16 @@ def is_poll(key: str) -> bool:
     return facts is not None and facts.epoch is not None
 
 
+def is_flight_list(key: str) -> bool:
+    """Whether the object is a flight list with its days in its name."""
+    return bool(FLIGHT_LIST.search(key))
+
+
+def is_flight_answer(key: str) -> bool:
+    """Whether the object is an answer of `/flights/…`, by its key."""
+    return bool(FLIGHT_ANSWER.search(key))
+
+
 def is_answer_key(key: str) -> bool:
     """Whether the key says JSON."""
     return bool(re.search(_ANSWER, key))
