@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 FIRST_DAY = date(2017, 1, 1)
@@ -45,6 +45,15 @@ class Settings(BaseSettings):
     quarantine_limit: float = Field(default=0.05, ge=0, le=1)
     env: Literal["local", "production"] = "local"
 
+    client_id: SecretStr | None = None
+    client_secret: SecretStr | None = None
+    api_budget: int = Field(default=4000, ge=4)
+    """Credits of OpenSky's API that one run may spend."""
+    api_airports: str = ""
+    """ICAO codes, by commas: their arrivals and departures are asked for instead of all flights."""
+    api_url: str = "https://opensky-network.org/api"
+    api_token_url: str = "https://auth.opensky-network.org/auth/realms/opensky-network/protocol/openid-connect/token"
+
     @field_validator("*", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object, info: object) -> object:
@@ -59,6 +68,11 @@ class Settings(BaseSettings):
         if "://" in value and not value.startswith("s3://"):
             raise ValueError("the lake must be a folder or s3://bucket[/prefix]")
         return value
+
+    @property
+    def airports(self) -> list[str]:
+        """The codes of `api_airports`."""
+        return [code.strip().upper() for code in self.api_airports.split(",") if code.strip()]
 
     def wants(self, day: date) -> bool:
         """Whether the year, month and day filters let `day` through."""

@@ -1,17 +1,25 @@
-"""What runs by itself: the sensor of arrivals."""
+"""What runs by itself: the sensor of arrivals, yesterday's flights of the API, the aircraft tables."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date, timedelta
 
 import dagster as dg
+from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from pydantic import Field
 
 from opensky_assets.ingest.arrivals import Arrivals, look
 from opensky_assets.jobs.materialize import REFERENCE_ASSETS, assets_of
 from opensky_assets.lake import Lake
+from opensky_assets.partitions import DAILY
+from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import FIRST_DAY, Settings
+from opensky_assets.sources.api import TERMS
+from opensky_assets.sources.landing import land_flights, open_api
 
 ENRICHED_ANEW = timedelta(days=7)
 """How far back flights get the aircraft of a new table; what is older does on request."""
@@ -20,16 +28,80 @@ ENRICHED_ANEW = timedelta(days=7)
 def automation(settings: Settings) -> dg.Definitions:
     """The sensors and schedules of the environment. They run by themselves in production; elsewhere somebody turns
     them on."""
-    running = settings.env == "production"
-    return dg.Definitions(sensors=[_arrivals(dg.DefaultSensorStatus.RUNNING if running else None)])
+    production = settings.env == "production"
+    sensors = [_arrivals(dg.DefaultSensorStatus.RUNNING if production else dg.DefaultSensorStatus.STOPPED)]
+    jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
+    schedules: list[dg.ScheduleDefinition | UnresolvedPartitionedAssetScheduleDefinition] = []
+    api_flights = _api_flights() if settings.client_id and settings.client_secret else None
+    if api_flights:
+        jobs.append(api_flights)
+    if production:
+        aircraft = dg.define_asset_job("aircraft_tables", [AIRCRAFT_DATABASE.name])
+        schedules.append(
+            dg.ScheduleDefinition(
+                name="aircraft_tables_weekly",
+                job=aircraft,
+                cron_schedule="0 5 * * 1",
+                execution_timezone="UTC",
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description="Each Monday, also where the source has announced nothing",
+            )
+        )
+        if api_flights:
+            schedules.append(
+                dg.build_schedule_from_partitioned_job(
+                    api_flights,
+                    name="api_flights_nightly",
+                    # OpenSky fills /flights in a batch each night, without saying until when.
+                    hour_of_day=6,
+                    default_status=dg.DefaultScheduleStatus.RUNNING,
+                    description=f"Yesterday's flights, each day at 06:00 UTC. {TERMS}",
+                )
+            )
+    return dg.Definitions(sensors=sensors, jobs=jobs, schedules=schedules)
 
 
-def _arrivals(status: dg.DefaultSensorStatus | None) -> dg.SensorDefinition:
+class ApiFlightsConfig(dg.Config):
+    again: bool = Field(False, description="Also ask for what is landed already")
+
+
+@dg.op(retry_policy=TRY_AGAIN)
+def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, opensky: OpenSkyResource) -> None:
+    """A day's flights of OpenSky's API as objects of the source; the sensor of arrivals brings them into the lake."""
+    context.log.info(TERMS)
+    settings = opensky.settings()
+    with permanent_failures(), closing(open_api(settings, context.log.info)) as api:
+        day = date.fromisoformat(context.partition_key)
+        done = land_flights(api, opensky.open_source(), day, context.log.info, settings.airports, config.again)
+        context.add_output_metadata(
+            {
+                "landed": len(done.landed),
+                "there_already": len(done.there),
+                "credits": done.credits,
+                "credits_left_today": done.remaining if done.remaining is not None else "not told",
+            }
+        )
+
+
+def _api_flights() -> dg.JobDefinition:
+    """Made by a function: whatever stands at the top of a module of `defs/` is registered everywhere."""
+
+    @dg.job(
+        partitions_def=DAILY,
+        description=f"One day's flights, from OpenSky's API into the source, below flights_api/. {TERMS}",
+    )
+    def api_flights() -> None:
+        land_api_flights()
+
+    return api_flights
+
+
+def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="arrivals",
         target=dg.AssetSelection.assets(*REFERENCE_ASSETS, *assets_of(["flights", "state_vectors"])),
         minimum_interval_seconds=60,
-        default_status=status or dg.DefaultSensorStatus.STOPPED,
+        default_status=status,
         description="Lists the source and asks for the days of new and changed objects, and all that follows from them",
     )
     def arrivals(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:

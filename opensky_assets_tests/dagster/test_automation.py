@@ -11,6 +11,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, RUN_KEY_TAG
 
+from opensky_assets.definitions import build_definitions
+from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import SourceError
 from opensky_assets_tests.dagster.conftest import Platform
@@ -130,6 +132,45 @@ def test_it_runs_by_itself_only_in_production(env: str, status: dg.DefaultSensor
 
     found = automation(Settings(_env_file=None, env=env))
     assert {sensor.name: sensor.default_status for sensor in found.sensors or ()}["arrivals"] is status
+
+
+@pytest.mark.parametrize(
+    ("env", "secret", "jobs", "schedules"),
+    [
+        ("local", None, set(), {}),
+        ("local", "x", {"api_flights"}, {}),
+        ("production", None, set(), {"aircraft_tables_weekly": "0 5 * * 1"}),
+        (
+            "production",
+            "x",
+            {"api_flights"},
+            {"aircraft_tables_weekly": "0 5 * * 1", "api_flights_nightly": "0 6 * * *"},
+        ),
+    ],
+)
+def test_schedules_are_only_where_they_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, env: str, secret: str | None, jobs: set[str], schedules: dict[str, str]
+) -> None:
+    monkeypatch.setenv("OPENSKY_ENV", env)
+    for name in ("OPENSKY_CLIENT_ID", "OPENSKY_CLIENT_SECRET"):
+        monkeypatch.setenv(name, secret or "")
+    repository = build_definitions(OpenSkyResource()).get_repository_def()
+    assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == schedules
+    assert {schedule.execution_timezone for schedule in repository.schedule_defs} <= {"UTC"}
+    assert {job.name for job in repository.get_all_jobs()} >= jobs
+    assert ("api_flights" in {job.name for job in repository.get_all_jobs()}) == bool(jobs)
+
+
+def test_the_nightly_schedule_asks_for_yesterday(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENSKY_CLIENT_ID", "OPENSKY_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("OPENSKY_ENV", "production")
+    repository = build_definitions(OpenSkyResource()).get_repository_def()
+    schedule = repository.get_schedule_def("api_flights_nightly")
+    at = datetime(2022, 6, 26, 6, tzinfo=UTC)
+    with dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository) as context:
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
+    assert request.partition_key == "2022-06-25"
 
 
 # --- the daemon ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.metadata import day_metadata, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
+from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Contract
 
@@ -20,21 +21,23 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
         partitions_def=DAILY,
         backfill_policy=SINGLE_RUN,
         pool="source",
+        retry_policy=TRY_AGAIN,
         code_version=f"{CODE_VERSION}.{contract.version}",
         description=contract.description,
         metadata=table_metadata(contract),
     )
     def raw(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
         lake = opensky.open_lake()
-        done = sync_days(
-            contract,
-            context.partition_keys,
-            opensky.open_source(),
-            lake,
-            opensky.settings(),
-            opensky.today(),
-            context.log.info,
-        )
+        with permanent_failures():
+            done = sync_days(
+                contract,
+                context.partition_keys,
+                opensky.open_source(),
+                lake,
+                opensky.settings(),
+                opensky.today(),
+                context.log.info,
+            )
         context.log.info(done.summary())
         return materialized_days(context, day_metadata(done, lake, contract), data_version=done.data_version)
 

@@ -5,6 +5,7 @@ import dagster as dg
 from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.io_managers.metadata import preview, table_metadata
+from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 
@@ -12,13 +13,15 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 @dg.asset(
     group_name="reference",
     kinds={"parquet", "polars"},
+    retry_policy=TRY_AGAIN,
     code_version=f"{CODE_VERSION}.{AIRCRAFT_DATABASE.version}",
     description=AIRCRAFT_DATABASE.description,
     metadata=table_metadata(AIRCRAFT_DATABASE),
 )
 def aircraft_database(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
     lake = opensky.open_lake()
-    done = sync_aircraft(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.log.info)
+    with permanent_failures():
+        done = sync_aircraft(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.log.info)
     total = done.total
     return dg.MaterializeResult(
         metadata={

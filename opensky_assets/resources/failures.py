@@ -1,0 +1,25 @@
+"""What of a failure may pass: transient ones are tried again, permanent ones are not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from opensky_assets.lake import LakeError
+from opensky_assets.settings import SettingsError
+from opensky_assets.sources.api import ApiError
+
+PERMANENT = (ApiError, LakeError, SettingsError)
+"""Another try would end the same: somebody has to change something first, and the text says what."""
+
+TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For steps that talk to a server. The sources have tried for minutes themselves before they raise."""
+
+
+@contextmanager
+def permanent_failures() -> Iterator[None]:
+    """Let a step that fails for good fail at once, in the words of the domain."""
+    try:
+        yield
+    except PERMANENT as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -1,0 +1,122 @@
+"""Answers of the API as objects of the source, so that the kernel ingests them like any other object."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opensky_assets.settings import Settings
+from opensky_assets.sources.api import NO_FLIGHTS, ApiError, Credentials, OpenSkyApi
+from opensky_assets.sources.store import LocalStore, ObjectStore, SourceError
+
+if TYPE_CHECKING:
+    from opensky_assets.sources.s3 import S3Place
+
+PREFIX = "flights_api/"
+WINDOW = timedelta(hours=2)
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Landed:
+    """Keys that were landed, those that were there already, and the credits it took."""
+
+    landed: list[str] = field(default_factory=list)
+    there: list[str] = field(default_factory=list)
+    credits: int = 0
+    remaining: int | None = None
+
+
+def open_api(settings: Settings, report: Callable[[str], None]) -> OpenSkyApi:
+    """The client of the settings. Raises `ApiError` where they hold no credentials."""
+    if settings.client_id is None or settings.client_secret is None:
+        raise ApiError("set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET, of an API client of your OpenSky account")
+    return OpenSkyApi(
+        settings.api_url,
+        settings.api_token_url,
+        Credentials(settings.client_id, settings.client_secret),
+        settings.api_budget,
+        report=report,
+    )
+
+
+def land_flights(
+    api: OpenSkyApi,
+    store: ObjectStore,
+    day: date,
+    report: Callable[[str], None],
+    airports: Sequence[str] = (),
+    again: bool = False,
+) -> Landed:
+    """Ask for a day's flights and land each answer: all flights in windows of two hours, or, where `airports` (ICAO)
+    are named, their arrivals and departures. What is landed already is not asked for, unless `again`.
+
+    An answer without flights is landed too, so that it is known to have been asked for. Raises what the client
+    raises; what was landed before that stays.
+    """
+    put = _putter(store)
+    done = Landed()
+    there = set() if again else {item.key for item in store.list(f"{PREFIX}{day}/")}
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    asked: list[tuple[str, Callable[[], bytes]]] = []
+    for airport in airports:
+        end = begin + DAY - timedelta(seconds=1)
+        asked.append((f"arrival_{airport}", lambda a=airport, e=end: api.flights_arrival(a, begin, e)))  # type: ignore[misc]
+        asked.append((f"departure_{airport}", lambda a=airport, e=end: api.flights_departure(a, begin, e)))  # type: ignore[misc]
+    for n in range(0 if airports else DAY // WINDOW):
+        at = begin + n * WINDOW
+        asked.append((f"all_{at:%Y-%m-%dT%H}", lambda b=at: api.flights_all(b, b + WINDOW)))  # type: ignore[misc]
+    spent = api.spent
+    for name, ask in asked:
+        key = f"{PREFIX}{day}/flights_{name}.json.gz"
+        if key in there:
+            done.there.append(key)
+            continue
+        answer = ask()
+        put(key, gzip.compress(answer, mtime=0))
+        done.landed.append(key)
+        report(f"{key}: {'no flights' if answer == NO_FLIGHTS else f'{len(answer):,} bytes'}")
+    done.credits, done.remaining = api.spent - spent, api.remaining
+    return done
+
+
+def _putter(store: ObjectStore) -> Callable[[str, bytes], None]:
+    """What writes an object into the source. Raises `SourceError` where it cannot be written."""
+    if isinstance(store, LocalStore):
+        return lambda key, data: _put_file(store.root / key, data)
+    from opensky_assets.sources.s3 import S3Store
+
+    if isinstance(store, S3Store) and not store.place.anonymous:
+        return lambda key, data: _put_object(store.place, key, data)
+    raise SourceError(
+        f"answers of the API cannot be landed in {store.uri}, which is read without credentials: use a folder or a "
+        "bucket of your own as OPENSKY_SOURCE, with OPENSKY_SOURCE_ANONYMOUS=false"
+    )
+
+
+def _put_file(path: Path, data: bytes) -> None:
+    if path.is_file() and path.read_bytes() == data:
+        return  # rewritten, it would count as changed
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as staged:
+            staged.write(data)
+        os.chmod(staged.name, 0o644)
+        os.replace(staged.name, path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def _put_object(place: S3Place, key: str, data: bytes) -> None:
+    from opensky_assets.sources.s3 import advice, s3_errors
+
+    try:
+        place.client().put_object(Bucket=place.bucket, Key=place.key(key), Body=data)
+    except s3_errors() as error:
+        raise SourceError(f"{key} cannot be written to {place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None

@@ -1,0 +1,161 @@
+"""The recorded flights, served as OpenSky serves them, land and arrive; a run of the job does the same."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import pytest
+from pydantic import SecretStr
+
+from opensky_assets.ingest.sync import sync_days
+from opensky_assets.schemas import FLIGHTS
+from opensky_assets.settings import load_settings
+from opensky_assets.sources.api import ApiUnavailable, Credentials, CreditsSpent, OpenSkyApi
+from opensky_assets.sources.landing import land_flights
+from opensky_assets.sources.s3 import S3Place, S3Store
+from opensky_assets.sources.store import LocalStore, SourceError
+from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
+from opensky_assets_tests.dagster.conftest import Platform, platform  # noqa: F401
+from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.opensky_server import CLIENT_ID, CLIENT_SECRET, OpenSkyServer
+
+DAY = date(2022, 6, 25)
+TODAY = date(2025, 10, 1)
+
+
+def client(server: OpenSkyServer, **options: object) -> OpenSkyApi:
+    credentials = Credentials(SecretStr(CLIENT_ID), SecretStr(CLIENT_SECRET))
+    return OpenSkyApi(server.url, server.token_url, credentials, patience=0.05, timeout=5, **options)  # type: ignore[arg-type]
+
+
+def one_flight(path: str, asked: dict[str, str]) -> bytes | None:
+    """A flight in each window of two hours but the last."""
+    begin = int(asked["begin"])
+    if datetime.fromtimestamp(begin, UTC).hour == 22:
+        return None
+    return json.dumps([{"icao24": "4b1801", "firstSeen": begin, "lastSeen": begin + 60, "callsign": "SWR1"}]).encode()
+
+
+@pytest.fixture
+def server() -> Iterator[OpenSkyServer]:
+    with OpenSkyServer(answers=one_flight) as running:
+        yield running
+
+
+def say(text: str) -> None: ...
+
+
+def sync(bucket: Path, lake: LocalLake) -> int:
+    done = sync_days(FLIGHTS, ["2022-06-25"], LocalStore(bucket), lake, load_settings(), TODAY, say)
+    assert done.messages == [] and all(m.lawful for m in done.read)
+    return sum(m.total.written for m in lake.manifests(FLIGHTS.name).values())
+
+
+def test_a_day_is_twelve_windows_landed_once(server: OpenSkyServer, tmp_path: Path) -> None:
+    store, api = LocalStore(tmp_path / "bucket"), client(server)
+    store.root.mkdir()
+    done = land_flights(api, store, DAY, say)
+    assert (len(done.landed), done.credits, done.remaining) == (12, 48, 4000 - 48)
+    windows = [(int(asked["begin"]), int(asked["end"])) for _, asked in server.requests]
+    assert all(end - begin == 7200 for begin, end in windows)
+    assert (windows[0][0], windows[-1][1]) == (1656115200, 1656115200 + 86400)
+    assert all(one[1] == two[0] for one, two in pairwise(windows))
+    assert sync(store.root, LocalLake.at(tmp_path / "lake")) == 11
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.gz")}
+    assert land_flights(api, store, DAY, say).credits == 0
+    again = land_flights(api, store, DAY, say, again=True)
+    assert again.credits == 48
+    assert before == {path: path.stat().st_mtime_ns for path in store.root.rglob("*.gz")}  # same bytes, same version
+
+
+def test_what_is_landed_stays_and_is_not_asked_for_again(server: OpenSkyServer, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    with pytest.raises(CreditsSpent):
+        land_flights(client(server, budget=20), store, DAY, say)
+    server.faults.extend([None, None, *[(503, {}, b"")] * 200])
+    with pytest.raises(ApiUnavailable):
+        land_flights(client(server), store, DAY, say)
+    server.faults.clear()
+    done = land_flights(client(server), store, DAY, say)
+    assert (len(done.there), len(done.landed)) == (7, 5)
+    assert sync(tmp_path, LocalLake.at(tmp_path.with_name("lake"))) == 11
+
+
+def test_a_source_that_cannot_be_written_is_told_before_anything_is_asked(server: OpenSkyServer) -> None:
+    with pytest.raises(SourceError, match="OPENSKY_SOURCE_ANONYMOUS=false"):
+        land_flights(client(server), S3Store(S3Place("data-samples", anonymous=True)), DAY, say)
+    assert server.requests == []
+
+
+def test_the_job_lands_a_day(platform: Platform, server: OpenSkyServer, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    from opensky_assets.definitions import build_definitions
+    from opensky_assets.resources.opensky import OpenSkyResource
+
+    for name, value in {
+        "CLIENT_ID": CLIENT_ID,
+        "CLIENT_SECRET": CLIENT_SECRET,
+        "API_URL": server.url,
+        "API_TOKEN_URL": server.token_url,
+    }.items():
+        monkeypatch.setenv(f"OPENSKY_{name}", value)
+    opensky = OpenSkyResource(source=str(platform.bucket), lake=str(platform.lake.root))
+    job = build_definitions(opensky).resolve_job_def("api_flights")
+    assert job.execute_in_process(instance=platform.instance, partition_key="2022-06-25").success
+    assert len(list(platform.bucket.rglob("flights_all_*.json.gz"))) == 12
+
+    monkeypatch.setenv("OPENSKY_CLIENT_SECRET", "wrong-secret")
+    failed = job.execute_in_process(instance=platform.instance, partition_key="2022-06-26", raise_on_error=False)
+    (failure,) = [e for e in failed.all_events if e.is_step_failure]
+    assert not [e for e in failed.all_events if e.is_step_up_for_retry]
+    told = failure.step_failure_data.error_display_string
+    assert "OPENSKY_CLIENT_SECRET" in told
+    for entry in platform.instance.all_logs(failed.run_id):
+        assert "wrong-secret" not in str(entry)
+
+
+@needs_shared_data
+def test_all_recorded_flights_arrive_exactly(server: OpenSkyServer, tmp_path: Path) -> None:
+    """Every recorded answer is one question; between them, the server has its troubles."""
+    found = sorted((SHARED_DATA / "rest" / "poll").glob("flights_*/*/*/*.json.gz"))
+    answers: dict[tuple[str, str, int], bytes] = {}
+    for n, path in enumerate(found):
+        _, kind, airport, _ = path.name.split("_")
+        records = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines() if line.strip()]
+        answers[kind, airport, n] = json.dumps(records).encode() if records else b""
+    (kdca,) = (SHARED_DATA / "rest" / "flights").glob("departure_KDCA*.json")
+    answers["departure", "KDCA", len(found)] = kdca.read_bytes()
+    begins = {key: datetime(2025, 1, 1 + key[2] % 28, key[2] // 28, tzinfo=UTC) for key in answers}
+    by_question = {
+        (f"/api/flights/{key[0]}", key[1], str(int(begins[key].timestamp()))): body for key, body in answers.items()
+    }
+    server.answers = lambda path, asked: by_question[path, asked["airport"], asked["begin"]] or None
+    troubles = ["expire", (503, {}, b""), (429, {"X-Rate-Limit-Retry-After-Seconds": "0.1"}, b""), "cut", None, None]
+    server.faults.extend(troubles * 20)
+    api, bucket, lake = client(server), tmp_path / "bucket", LocalLake.at(tmp_path / "lake")
+    for kind, airport, n in answers:
+        begin = begins[kind, airport, n]
+        ask = api.flights_arrival if kind == "arrival" else api.flights_departure
+        key = bucket / "flights_api" / f"{n:03d}" / f"flights_{kind}_{airport}.json.gz"
+        key.parent.mkdir(parents=True)
+        key.write_bytes(gzip.compress(ask(airport, begin, begin)))
+    sync(bucket, lake)
+    counted = {}
+    for kind in ("arrival", "departure"):
+        files = [
+            str(lake.path(output.path))
+            for key, manifest in lake.manifests(FLIGHTS.name).items()
+            if f"flights_{kind}_" in key
+            for output in manifest.files
+        ]
+        with duckdb.connect() as duck:
+            counted[kind] = duck.execute(
+                "SELECT count(*), count(DISTINCT (icao24, firstseen, lastseen)) FROM read_parquet(?)", [files]
+            ).fetchone()
+    of_kdca = len(json.loads(kdca.read_bytes()))
+    assert counted == {"arrival": (8_684, 3_508), "departure": (8_010 + of_kdca, 3_220 + of_kdca)}
