@@ -39,17 +39,21 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def materialize(arguments: argparse.Namespace) -> int:
     from opensky_assets.ingest.plan import days_of
+    from opensky_assets.jobs.materialize import backfill, parse_days
     from opensky_assets.jobs.materialize import materialize as run
-    from opensky_assets.jobs.materialize import parse_days
     from opensky_assets.jobs.report import say, summary_lines
     from opensky_assets.sources.keys import Period
 
     began = time.monotonic()
-    if arguments.refresh:
+    missing_only = arguments.command == "backfill"
+    if not missing_only and arguments.refresh:
         os.environ["OPENSKY_REFRESH"] = "true"  # for the runs as well, which read the settings themselves
     settings = load_settings()
     first, last = parse_days(arguments.first, arguments.last, _today())
-    code = run(Path.cwd(), settings, first, last)
+    if missing_only:
+        code = backfill(Path.cwd(), settings, first, last, arguments.chunk)
+    else:
+        code = run(Path.cwd(), settings, first, last)
     say()
     for line in summary_lines(open_lake(settings), settings, set(days_of(Period(first, last)))):
         say(line)
@@ -223,6 +227,13 @@ def doctor(arguments: argparse.Namespace) -> int:
     return run(say)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="opensky-assets", description="OpenSky's raw files as trusted daily tables.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -236,12 +247,17 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("plan", plan, "what the source has, what the lake has, what a run would do"),
         ("materialize", materialize, "bring days into the lake, with everything made of them"),
+        ("backfill", materialize, "the same for what is missing of many days; interrupted, it goes on where it was"),
     ):
         made = command(name, run, text)
-        required = name == "materialize"
+        required = name != "plan"
         made.add_argument("--from", dest="first", required=required, metavar="DAY", help="first day, as 2022-06-25")
         made.add_argument("--to", dest="last", required=required, metavar="DAY", help="last day, included")
-        if required:
+        if name == "backfill":
+            made.add_argument(
+                "--chunk", type=_positive, metavar="DAYS", help="a run for so many days at a time; by default one run"
+            )
+        if name == "materialize":
             made.add_argument(
                 "--refresh", action="store_true", help="also read again what an older contract or version wrote"
             )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
-from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, make_plan, require_space, stretches
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, days_of, make_plan, require_space, stretches
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
+from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import open_source, source_kind
 
 FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
@@ -65,6 +67,79 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
     Days without objects are left alone. Objects whose name does not tell their days are read first; the days found in
     them follow. A stretch that fails stops no other.
     """
+
+    def ranges(plan: Plan, done: set[str]) -> list[tuple[str, str]]:
+        return stretches(_wanted(plan, settings, first, last, done))
+
+    return _run_ranges(root, settings, first, last, ranges, log_level)
+
+
+def backfill(
+    root: Path, settings: Settings, first: date, last: date, chunk: int | None = None, log_level: str = "WARNING"
+) -> int:
+    """Like `materialize`, but only for what is missing, in runs over at most `chunk` days of the calendar, by default
+    one run over all, and with progress; 0 where all went well.
+
+    A day is missing where an object of it is not in the lake as it is in the source, or where the last of the marts,
+    which is made when all others are, was not made of it. So the same command goes on where it was interrupted.
+    """
+    began = time.monotonic()
+    made = _made_days(root)
+    told: list[int] = []
+
+    def ranges(plan: Plan, done: set[str]) -> Iterator[tuple[str, str]]:
+        wanted = _wanted(plan, settings, first, last, done)
+        due = {
+            day for table in RAW_TABLES for o in plan.of(table) if o.is_due(settings.refresh) for day in o.days or ()
+        }
+        days = [day for day in wanted if day in due or day not in made]
+        found = chunks(days, chunk)
+        if not told:
+            say(f"{len(wanted)} days have objects, {len(days)} of them are missing: {len(found)} runs")
+        told.append(len(found))
+        ran = 0
+        for at, (start, end) in enumerate(found):
+            yield start, end
+            ran += sum(start <= day <= end for day in days)
+            spent = time.monotonic() - began
+            left = spent / ran * (len(days) - ran)
+            say(
+                f"run {at + 1} of {len(found)} ended: {ran} of {len(days)} days, {spent:.0f} s, about {left:.0f} s left"
+            )
+
+    return _run_ranges(root, settings, first, last, ranges, log_level)
+
+
+def chunks(days: Sequence[str], size: int | None) -> list[tuple[str, str]]:
+    """Ranges (first, last) that hold all of `days`, each over at most `size` days of the calendar; holes between
+    days are no reason for another run."""
+    found: list[tuple[str, str]] = []
+    for day in sorted(days):
+        fits = found and (size is None or (date.fromisoformat(day) - date.fromisoformat(found[-1][0])).days < size)
+        if fits:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def _made_days(root: Path) -> set[str]:
+    from dagster import AssetKey
+
+    with history(dagster_home(root)) as instance:
+        return set(instance.get_materialized_partitions(AssetKey(DATA_QUALITY_DAILY.name)))
+
+
+def _run_ranges(
+    root: Path,
+    settings: Settings,
+    first: date,
+    last: date,
+    ranges: Callable[[Plan, set[str]], Iterable[tuple[str, str]]],
+    log_level: str,
+) -> int:
+    """One run for each of the ranges that the plan gives, anew until it gives none: an object that was read may tell
+    of further days."""
     today = datetime.now(UTC).date()
     home = dagster_home(root)
     os.environ["DAGSTER_HOME"] = str(home)
@@ -83,18 +158,18 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
         failed += _dagster(REFERENCE_ASSETS, None, log_level)
     done: set[str] = set()
     while True:
-        days = _wanted(plan, settings, first, last, done)
-        if not days:
-            break
-        for start, end in stretches(days):
+        before = len(done)
+        for start, end in ranges(plan, done):
             failed += _dagster(_selection(plan, start, end), (start, end), log_level)
-        done |= set(days)
+            done |= set(days_of(Period(date.fromisoformat(start), date.fromisoformat(end))))
+        if len(done) == before:
+            break
         plan = make_plan(store, lake, settings, today)
     if len(done) > 1 and days_with_facts(lake, done):
         asked_days = {"first": min(done), "last": max(done)}
         failed += _dagster(["range_report"], None, log_level, {"range_report": {"config": asked_days}})
     if not done:
-        say(f"no object of {store.uri} has rows of {first} to {last}: nothing to do")
+        say(f"nothing to do: {'no' if not asked else 'no missing'} object of {store.uri} has rows of {first} to {last}")
     for stretch in failed:
         say(f"FAILED: {stretch}; the log above says why. Run the same command again: only what is missing is read")
     return 1 if failed else 0

@@ -1,0 +1,101 @@
+"""`opensky-assets backfill`: many days by one command, interrupted and resumed."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from opensky_assets.jobs.materialize import chunks
+from opensky_assets.sources.simulation.bucket import simulate
+from opensky_assets_tests.commands import ROOT, Place
+from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+
+FIRST = date(2020, 1, 1)
+
+
+def days(count: int) -> list[str]:
+    return [(FIRST + timedelta(days=n)).isoformat() for n in range(count)]
+
+
+def place_in(folder: Path) -> Place:
+    work = folder / "work"
+    work.mkdir()
+    (work / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    return Place(folder / "bucket", work)
+
+
+def runs(place: Place) -> list[tuple[str, str]]:
+    """The ranges of all runs over days, in the order they were started."""
+    with dg.DagsterInstance.from_config(str(place.folder / "data" / "dagster")) as instance:
+        found = [run.tags for run in reversed(instance.get_runs())]
+    start, end = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+    return [(tags[start], tags[end]) for tags in found if start in tags]
+
+
+def interrupt_after(place: Place, ended: int, *arguments: str) -> None:
+    """Kill the command once so many of its runs have ended."""
+    process = place.start("backfill", *arguments)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if re.match(rf"run {ended} of \d+ ended", line):
+            break
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "expected"),
+    [
+        ([], 3, []),
+        (days(5), None, [("2020-01-01", "2020-01-05")]),
+        (days(5), 2, [("2020-01-01", "2020-01-02"), ("2020-01-03", "2020-01-04"), ("2020-01-05", "2020-01-05")]),
+        (days(20)[::7], 8, [("2020-01-01", "2020-01-08"), ("2020-01-15", "2020-01-15")]),
+    ],
+)
+def test_chunks(given: list[str], size: int | None, expected: list[tuple[str, str]]) -> None:
+    assert chunks(given, size) == expected
+
+
+@pytest.mark.slow
+def test_interrupted_and_resumed_only_the_rest_runs(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    write_aircraft(place.source)
+    all_days = days(40)
+    for day in all_days:
+        write_list(place.source, day, day, [flight(day), flight(day, hour=14)])
+    arguments = ("--from", all_days[0], "--to", all_days[-1], "--chunk", "14")
+    interrupt_after(place, 1, *arguments)
+    before = runs(place)
+    assert before[0] == ("2020-01-01", "2020-01-14")
+
+    resumed = place.run("backfill", *arguments)
+    assert resumed.returncode == 0, resumed.stdout
+    assert "40 days have objects, 26 of them are missing: 2 runs" in resumed.stdout
+    assert "run 2 of 2 ended: 26 of 26 days" in resumed.stdout
+    assert runs(place)[len(before) :] == [("2020-01-15", "2020-01-28"), ("2020-01-29", "2020-02-09")]
+
+    with dg.DagsterInstance.from_config(str(place.folder / "data" / "dagster")) as instance:
+        for asset in ("raw_flights", "enriched_flights", "routes", "data_quality_daily"):
+            assert instance.get_materialized_partitions(dg.AssetKey(asset)) >= set(all_days)
+    again = place.run("backfill", *arguments)
+    assert "0 of them are missing" in again.stdout and "nothing to do" in again.stdout
+    assert len(runs(place)) == len(before) + 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(6 * 3600)
+def test_a_simulated_year(tmp_path: Path) -> None:
+    """365 days; interrupted at a third, then only the rest runs."""
+    place = place_in(tmp_path)
+    simulate(place.source, start=date(2021, 1, 1), days=365, aircraft=60, seed=7)
+    arguments = ("--from", "2021-01-01", "--to", "2021-12-31", "--chunk", "61")
+    interrupt_after(place, 2, *arguments)
+    before = runs(place)
+    resumed = place.run("backfill", *arguments)
+    assert resumed.returncode == 0, resumed.stdout
+    assert "365 days have objects, 243 of them are missing: 4 runs" in resumed.stdout
+    assert len(runs(place)) == len(before) + 4
