@@ -69,6 +69,20 @@ class Settings(BaseSettings):
             raise ValueError("the lake must be a folder or s3://bucket[/prefix]")
         return value
 
+    ui_url: str = "http://127.0.0.1:3000"
+    """Where the Dagster UI is, for links in alerts."""
+    alert_url: SecretStr | None = None
+    """A webhook; alerts are posted there as JSON. Its address often holds a secret, so it is never shown."""
+    alert_email: str = ""
+    """Addresses, by commas."""
+    alert_from: str = "opensky-assets@localhost"
+    alert_quiet_hours: float = Field(default=6, ge=0)
+    """For so long, the same cause is not told again."""
+    smtp_host: str = "localhost"
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+
     @property
     def airports(self) -> list[str]:
         """The codes of `api_airports`."""

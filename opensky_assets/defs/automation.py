@@ -14,6 +14,7 @@ from opensky_assets.ingest.arrivals import Arrivals, look
 from opensky_assets.jobs.materialize import REFERENCE_ASSETS, assets_of
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY
+from opensky_assets.resources.alerts import failure_alerts
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
@@ -29,7 +30,8 @@ def automation(settings: Settings) -> dg.Definitions:
     """The sensors and schedules of the environment. They run by themselves in production; elsewhere somebody turns
     them on."""
     production = settings.env == "production"
-    sensors = [_arrivals(dg.DefaultSensorStatus.RUNNING if production else dg.DefaultSensorStatus.STOPPED)]
+    status = dg.DefaultSensorStatus.RUNNING if production else dg.DefaultSensorStatus.STOPPED
+    sensors = [_arrivals(status), failure_alerts(status)]
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
     schedules: list[dg.ScheduleDefinition | UnresolvedPartitionedAssetScheduleDefinition] = []
     api_flights = _api_flights() if settings.client_id and settings.client_secret else None

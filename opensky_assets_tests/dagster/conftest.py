@@ -23,6 +23,7 @@ class Platform:
     lake: LocalLake
     instance: dg.DagsterInstance
     definitions: dg.Definitions
+    opensky: OpenSkyResource
 
     def run(
         self, assets: Sequence[str], first: str | None = None, last: str | None = None
@@ -56,4 +57,4 @@ def platform(tmp_path: Path) -> Platform:
     bucket, lake = tmp_path / "bucket", tmp_path / "lake"
     bucket.mkdir()
     opensky = OpenSkyResource(source=str(bucket), lake=str(lake), warehouse=str(tmp_path / "warehouse.duckdb"))
-    return Platform(bucket, LocalLake.at(lake), dg.DagsterInstance.ephemeral(), build_definitions(opensky))
+    return Platform(bucket, LocalLake.at(lake), dg.DagsterInstance.ephemeral(), build_definitions(opensky), opensky)

@@ -1,0 +1,95 @@
+"""Alerts: what failed, for which days, why and where to look, to a webhook and by e-mail."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import smtplib
+import ssl
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from email.message import EmailMessage
+
+from opensky_assets.settings import Settings
+
+TIMEOUT_SECONDS = 20
+ATTEMPTS = 3
+
+
+class AlertNotSent(Exception):
+    """A channel did not take the alert; the text says which and why, without its secrets."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One cause: the assets and days it hit, as text, the reason in one line, and the page that tells more."""
+
+    assets: str
+    days: str
+    reason: str
+    link: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.assets} failed" + (f" for {self.days}" if self.days else "")
+
+    @property
+    def text(self) -> str:
+        return f"{self.title}\n{self.reason}\n{self.link}"
+
+    @property
+    def cause(self) -> str:
+        """The same for failures that differ in nothing but numbers: days, ids, counts."""
+        told = re.sub(r"[0-9a-f]{8,}|\d+", "#", f"{self.assets}\n{self.reason}")
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def send(alert: Alert, settings: Settings) -> list[str]:
+    """Send to every channel of the settings; returns their names. Raises `AlertNotSent` once all were tried."""
+    sent, failed = [], []
+    for name, wanted, channel in (
+        ("webhook", settings.alert_url, post),
+        ("e-mail", settings.alert_email, mail),
+    ):
+        if not wanted:
+            continue
+        try:
+            _persistently(lambda channel=channel: channel(alert, settings))  # type: ignore[misc]
+            sent.append(name)
+        except Exception as error:
+            # Neither the address of a webhook nor a password may stand in a log.
+            failed.append(f"{name}: {type(error).__name__}")
+    if failed:
+        raise AlertNotSent(f"not sent by {', '.join(failed)}: {alert.title}") from None
+    return sent
+
+
+def post(alert: Alert, settings: Settings) -> None:
+    """To the webhook, as JSON; `text` is what Slack, Mattermost and Teams show."""
+    import httpx
+
+    assert settings.alert_url
+    body = {"text": alert.text, "title": alert.title, **asdict(alert)}
+    httpx.post(settings.alert_url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
+
+
+def mail(alert: Alert, settings: Settings) -> None:
+    """By e-mail, over TLS where the server offers it."""
+    message = EmailMessage()
+    message["Subject"] = f"[opensky-assets] {alert.title}"
+    message["From"] = settings.alert_from
+    message["To"] = settings.alert_email
+    message.set_content(f"{alert.reason}\n\n{alert.link}\n")
+    with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as server:
+        server.ehlo()
+        if server.has_extn("starttls"):
+            server.starttls(context=ssl.create_default_context())
+        if settings.smtp_user and settings.smtp_password:
+            server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
+        server.send_message(message)
+
+
+def _persistently(call: Callable[[], None]) -> None:
+    from tenacity import Retrying, stop_after_attempt, wait_random_exponential
+
+    Retrying(stop=stop_after_attempt(ATTEMPTS), wait=wait_random_exponential(multiplier=0.5, max=5), reraise=True)(call)

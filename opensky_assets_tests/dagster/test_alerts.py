@@ -1,0 +1,160 @@
+"""Failed runs become one alert each cause, at a real webhook and a real mail server on loopback."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import dagster as dg
+import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from opensky_assets.alerts import Alert, AlertNotSent, send
+from opensky_assets.settings import Settings
+from opensky_assets_tests.dagster.conftest import Platform
+from opensky_assets_tests.flight_lists import flight, write_list
+
+
+class Hook(HTTPServer):
+    """Takes JSON; answers 500 as often as `trouble` says."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, str]] = []
+        self.trouble = 0
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *args: object) -> None: ...
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                troubled, hook.trouble = hook.trouble > 0, max(hook.trouble - 1, 0)
+                if not troubled:
+                    hook.got.append(body)
+                self.send_response(500 if troubled else 200)
+                self.end_headers()
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Mailbox(socketserver.TCPServer):
+    """Speaks as much SMTP as one message needs."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        mailbox = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 ready\r\n")
+                while line := self.rfile.readline():
+                    verb = line[:4].upper()
+                    self.wfile.write({b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n"))
+                    if verb == b"DATA":
+                        data = b"".join(iter(self.rfile.readline, b".\r\n"))
+                        mailbox.got.append(data)
+                        self.wfile.write(b"250 taken\r\n")
+                    if verb == b"QUIT":
+                        return
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with Hook() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def channels(hook: Hook, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ALERT_URL": f"http://127.0.0.1:{hook.server_port}/a-secret-path",
+        "ALERT_EMAIL": "ops@example.org",
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(mailbox.server_address[1]),
+        "UI_URL": "http://ui.example/",
+    }.items():
+        monkeypatch.setenv(f"OPENSKY_{name}", value)
+
+
+def react(platform: Platform, failed: dg.ExecuteInProcessResult) -> None:
+    """What the daemon does for a failed run."""
+    repository = platform.definitions.get_repository_def()
+    sensor = repository.get_sensor_def("failure_alerts")
+    (event,) = [e for e in failed.all_events if e.event_type is dg.DagsterEventType.PIPELINE_FAILURE]
+    run = platform.instance.get_run_by_id(failed.run_id)
+    assert run is not None
+    context = dg.build_run_status_sensor_context(
+        sensor_name="failure_alerts",
+        dagster_instance=platform.instance,
+        dagster_run=run,
+        dagster_event=event,
+        resources={"opensky": platform.opensky},
+    )
+    sensor(context.for_run_failure())  # type: ignore[operator]
+
+
+def broken(platform: Platform, day: str) -> dg.ExecuteInProcessResult:
+    path = write_list(platform.bucket, day, day, [flight(day)] * 50)
+    path.write_bytes(path.read_bytes()[:-20])
+    return platform.run(["raw_flights"], day)
+
+
+def test_one_alert_for_one_cause(platform: Platform, channels: None, hook: Hook, mailbox: Mailbox) -> None:
+    failed = broken(platform, "2020-01-05")
+    react(platform, failed)
+    (got,) = hook.got
+    assert got["assets"] == "raw_flights_nothing_held_back" and got["days"] == "2020-01-05"
+    assert "flightlist_20200105_20200105.csv.gz" in got["reason"] and "\n" not in got["reason"]
+    assert got["link"] == f"http://ui.example/runs/{failed.run_id}"
+    mail = message_from_bytes(mailbox.got[0], policy=policy.default)
+    assert mail["To"] == "ops@example.org"
+    assert mail["Subject"] == "[opensky-assets] raw_flights_nothing_held_back failed for 2020-01-05"
+    assert got["link"] in mail.get_content()
+
+    react(platform, platform.run(["raw_flights"], "2020-01-05"))  # the same again
+    assert (len(hook.got), len(mailbox.got)) == (1, 1)
+
+    other = platform.run(["range_report"])
+    assert not other.success
+    react(platform, other)
+    assert len(hook.got) == 2 and hook.got[1]["reason"].startswith("the lake has nothing of these days")
+
+
+def test_a_run_that_will_be_retried_is_no_alert_yet(platform: Platform, channels: None, hook: Hook) -> None:
+    failed = broken(platform, "2020-01-05")
+    platform.instance.add_run_tags(failed.run_id, {WILL_RETRY_TAG: "true"})
+    react(platform, failed)
+    assert hook.got == []
+
+
+def test_a_channel_in_trouble_stops_no_other_and_tells_no_secret(channels: None, hook: Hook, mailbox: Mailbox) -> None:
+    alert = Alert("raw_flights", "2020-01-05", "why", "http://ui.example")
+    hook.trouble = 1
+    assert send(alert, Settings(_env_file=None)) == ["webhook", "e-mail"]
+    hook.trouble = 100
+    with pytest.raises(AlertNotSent, match="not sent by webhook: HTTPStatusError") as raised:
+        send(alert, Settings(_env_file=None))
+    assert "a-secret-path" not in str(raised.value) and "a-secret-path" not in repr(Settings(_env_file=None))
+    assert (len(hook.got), len(mailbox.got)) == (1, 2)
+
+
+def test_causes_are_the_same_whatever_the_day_and_the_counts() -> None:
+    one = Alert("raw_flights", "2020-01-05", "3 objects of day 2020-01-05", "x")
+    assert one.cause == Alert("raw_flights", "2020-01-06", "4 objects of day 2020-01-06", "y").cause
+    assert one.cause != Alert("raw_flights", "2020-01-05", "no space left", "x").cause
