@@ -4,7 +4,7 @@ import warnings
 
 import dagster as dg
 
-from opensky_assets.defs.automation import automation
+from opensky_assets.defs.automation import automation, with_freshness
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -27,8 +27,13 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
             # Dagster's default starts a process a step, five core-seconds each; the work in a step is parallel here.
             executor=dg.in_process_executor,
         )
-        found = dg.Definitions.merge(found, automation(opensky.settings()))
-        return found.map_resolved_asset_specs(func=lambda spec: spec.replace_attributes(owners=spec.owners or OWNERS))
+        settings = opensky.settings()
+        found = dg.Definitions.merge(found, automation(settings))
+
+        def policies(spec: dg.AssetSpec) -> dg.AssetSpec:
+            return with_freshness(spec.replace_attributes(owners=spec.owners or OWNERS), settings)
+
+        return found.map_resolved_asset_specs(func=policies)
 
 
 @dg.definitions

@@ -17,7 +17,7 @@ from opensky_assets.partitions import DAILY
 from opensky_assets.resources.alerts import failure_alerts
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import FIRST_DAY, Settings
 from opensky_assets.sources.api import TERMS
 from opensky_assets.sources.landing import land_flights, open_api
@@ -61,6 +61,20 @@ def automation(settings: Settings) -> dg.Definitions:
                 )
             )
     return dg.Definitions(sensors=sensors, jobs=jobs, schedules=schedules)
+
+
+FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=30))
+"""Of what follows from yesterday's flights: a night that brought nothing shows. It looks at the newest
+materialization of the asset, so days of the past never turn red."""
+
+
+def with_freshness(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
+    """The spec with a freshness policy, where a schedule of this environment brings it new rows each night."""
+    nightly = settings.env == "production" and settings.client_id and settings.client_secret
+    followed = {"raw_flights", ENRICHED_FLIGHTS.name, DATA_QUALITY_DAILY.name, "daily_report"}
+    if not nightly or spec.key.to_user_string() not in followed:
+        return spec
+    return spec.replace_attributes(freshness_policy=FRESH)
 
 
 class ApiFlightsConfig(dg.Config):

@@ -161,6 +161,17 @@ def test_schedules_are_only_where_they_are_wanted(
     assert ("api_flights" in {job.name for job in repository.get_all_jobs()}) == bool(jobs)
 
 
+@pytest.mark.parametrize(("env", "secret", "fresh"), [("local", "x", 0), ("production", "", 0), ("production", "x", 4)])
+def test_freshness_is_asked_of_what_a_schedule_feeds(
+    monkeypatch: pytest.MonkeyPatch, env: str, secret: str, fresh: int
+) -> None:
+    monkeypatch.setenv("OPENSKY_ENV", env)
+    for name in ("OPENSKY_CLIENT_ID", "OPENSKY_CLIENT_SECRET"):
+        monkeypatch.setenv(name, secret)
+    specs = build_definitions(OpenSkyResource()).resolve_all_asset_specs()
+    assert sum(spec.freshness_policy is not None for spec in specs) == fresh
+
+
 def test_the_nightly_schedule_asks_for_yesterday(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENSKY_CLIENT_ID", "OPENSKY_CLIENT_SECRET"):
         monkeypatch.setenv(name, "x")
