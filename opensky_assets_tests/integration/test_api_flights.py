@@ -93,6 +93,25 @@ def test_a_source_that_cannot_be_written_is_told_before_anything_is_asked(server
     assert server.requests == []
 
 
+def test_a_bucket_of_ones_own_takes_them_too(server: OpenSkyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    s3.start()
+    try:
+        host, port = s3.get_host_and_port()
+        place = S3Place("flights-bucket", "own", f"http://{host}:{port}", "us-east-1")
+        place.client().create_bucket(Bucket="flights-bucket")
+        store = S3Store(place)
+        assert len(land_flights(client(server), store, DAY, say).landed) == 12
+        assert len(list(store.list("flights_api/2022-06-25/"))) == 12
+        assert len(land_flights(client(server), store, DAY, say).there) == 12
+    finally:
+        s3.stop()
+
+
 def test_the_job_lands_a_day(platform: Platform, server: OpenSkyServer, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     from opensky_assets.definitions import build_definitions
     from opensky_assets.resources.opensky import OpenSkyResource
