@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 FIRST_DAY = date(2017, 1, 1)
 """First day of the calendar: OpenSky's public state vectors start in 2017."""
+
+SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
+OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
+"""Spark's options that another setting is for."""
 
 
 class SettingsError(ValueError):
@@ -38,7 +43,12 @@ class Settings(BaseSettings):
     day: int | None = Field(default=None, ge=1, le=31)
     file_limit: int | None = Field(default=None, ge=1)
 
-    engine: Literal["local"] = "local"
+    engine: Literal["local", "spark"] = "local"
+    spark_master: str = "local[*]"
+    spark_memory: str = Field(default="2g", pattern=r"^[1-9]\d*[kmgtKMGT]$")
+    """Heap of the driver and of each executor, as Spark writes it."""
+    spark_conf: SecretStr = SecretStr("")
+    """Further options of Spark; among them may be passwords, so it is never shown."""
     workers: int | None = Field(default=None, ge=1)
     refresh: bool = False
     """Also read again what another contract or code version wrote."""
@@ -88,9 +98,48 @@ class Settings(BaseSettings):
         """The codes of `api_airports`."""
         return [code.strip().upper() for code in self.api_airports.split(",") if code.strip()]
 
+    @field_validator("spark_master")
+    @classmethod
+    def _master_is_known(cls, value: str) -> str:
+        if not SPARK_MASTER.fullmatch(value):
+            raise ValueError("must be local[*], local[2], spark://host:7077, yarn or k8s://https://host:443")
+        return value
+
+    @field_validator("spark_conf")
+    @classmethod
+    def _options_are_pairs(cls, value: SecretStr) -> SecretStr:
+        parse_options(value.get_secret_value())
+        return value
+
+    @property
+    def spark_options(self) -> dict[str, str]:
+        """`spark_conf` as key → value."""
+        return parse_options(self.spark_conf.get_secret_value())
+
     def wants(self, day: date) -> bool:
         """Whether the year, month and day filters let `day` through."""
         return self.year in (None, day.year) and self.month in (None, day.month) and self.day in (None, day.day)
+
+
+def parse_options(text: str) -> dict[str, str]:
+    """`key=value` pairs, one a line; where there is one line only, separated by `;`.
+
+    Raises `ValueError` that names entries by their place, since any part of one may be a secret.
+    """
+    entries = [entry.strip() for entry in text.strip().split("\n" if "\n" in text.strip() else ";")]
+    found = {}
+    for place, entry in enumerate(entries, start=1):
+        key, sign, value = entry.partition("=")
+        if not entry:
+            continue
+        if not sign or not re.fullmatch(r"spark\.[\w.-]+", key.strip()):
+            raise ValueError(
+                f"entry {place} is not spark.key=value; separate entries by line ends, or by ; within one line"
+            )
+        if own := OWN_SETTING.get(key.strip()):
+            raise ValueError(f"entry {place}, {key.strip()}: set {own} instead")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -98,8 +147,10 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [
-            f"OPENSKY_{'_'.join(str(part) for part in problem['loc']).upper()}={problem['input']!r}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = []
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"])
+            secret = Settings.model_fields[name].annotation in (SecretStr, SecretStr | None)
+            value = "…" if secret else repr(problem["input"])
+            lines.append(f"OPENSKY_{name.upper()}={value}: {problem['msg']}")
         raise SettingsError("; ".join(lines)) from None

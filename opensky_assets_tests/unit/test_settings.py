@@ -44,7 +44,11 @@ def test_empty_means_unset(name, monkeypatch):
         ("FILE_LIMIT", "-3", "1"),
         ("WORKERS", "0", "1"),
         ("WORKERS", "all", "integer"),
-        ("ENGINE", "duck", "'local'"),
+        ("ENGINE", "duck", "'local' or 'spark'"),
+        ("SPARK_MASTER", "local[two]", "spark://host:7077"),
+        ("SPARK_MASTER", "host:7077", "spark://host:7077"),
+        ("SPARK_MEMORY", "2", "pattern"),
+        ("SPARK_MEMORY", "lots", "pattern"),
         ("ENV", "prod", "'production'"),
         ("QUARANTINE_LIMIT", "5", "1"),
         ("QUARANTINE_LIMIT", "-0.1", "0"),
@@ -62,6 +66,39 @@ def test_a_bad_value_is_told_in_one_line_with_what_is_allowed(name, value, allow
     assert message.startswith(f"OPENSKY_{name}='{value}': ")
     assert allowed in message.split(": ", 1)[1]
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("", {}),
+        ("spark.a=1", {"spark.a": "1"}),
+        (" spark.a = 1 ; spark.b=x=y;", {"spark.a": "1", "spark.b": "x=y"}),
+        ("spark.a=1\n\nspark.b=-Dx;-Dy\n", {"spark.a": "1", "spark.b": "-Dx;-Dy"}),
+    ],
+)
+def test_options_of_spark(text, options, monkeypatch):
+    monkeypatch.setenv("OPENSKY_SPARK_CONF", text)
+    assert load_settings().spark_options == options
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("spark.ok=1;hunter2", "entry 2 is not spark.key=value"),
+        ("hunter2=1", "entry 1 is not spark.key=value"),
+        ("spark.x.password=abc;hunter2", "entry 2 is not spark.key=value"),
+        ("spark.master=hunter2", "entry 1, spark.master: set OPENSKY_SPARK_MASTER instead"),
+    ],
+)
+def test_options_of_spark_are_never_shown(text, told, monkeypatch):
+    monkeypatch.setenv("OPENSKY_SPARK_CONF", text)
+    with pytest.raises(SettingsError, match=told) as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value) and str(raised.value).startswith("OPENSKY_SPARK_CONF=…: ")
+    monkeypatch.setenv("OPENSKY_SPARK_CONF", "spark.x.password=hunter2")
+    settings = load_settings()
+    assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
 def test_all_bad_values_are_told_at_once(monkeypatch):
