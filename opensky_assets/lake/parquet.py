@@ -69,7 +69,7 @@ class DayFiles:
             part = sort_rows(part, self.sort_by)
         part = part.cast(self.schema)
         if state.writer is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             state.writer = pq.ParquetWriter(
                 state.staged,
                 self.schema.with_metadata(dict(self.metadata)) if self.metadata else self.schema,

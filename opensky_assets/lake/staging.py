@@ -27,9 +27,10 @@ class Staging:
     path: Path
 
     def folder(self, name: str) -> Path:
-        """A fresh folder below the run's own."""
+        """A fresh folder below the run's own. Raises `FileNotFoundError` where the run has ended: a task of it that
+        lives on, on a machine that lost touch, leaves nothing behind and commits nothing."""
         folder = self.path / f"{name}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(parents=True)
+        folder.mkdir()
         return folder
 
 
@@ -70,6 +71,9 @@ def staging(root: Path) -> Iterator[tuple[Staging, bool]]:
                 _remove(root / lock.stem, lock)
             finally:
                 other.release()
+        for left in root.iterdir():  # a folder whose run ended while a task of it was writing there
+            if left.is_dir() and not left.with_name(f"{left.name}.lock").exists():
+                shutil.rmtree(left, ignore_errors=True)
         folder = root / name
         folder.mkdir()
         yield Staging(folder), alone

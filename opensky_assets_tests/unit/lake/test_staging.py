@@ -2,6 +2,10 @@
 
 import threading
 
+import pyarrow as pa
+import pytest
+
+from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.lake.staging import staging
 
 
@@ -22,4 +26,25 @@ def test_runs_that_end_and_begin_at_once_do_not_disturb_each_other(tmp_path):
     for run in runs:
         run.join()
     assert faults == []
+    assert not root.exists()
+
+
+def test_a_task_that_outlives_its_run_leaves_nothing(tmp_path):
+    root = tmp_path / "_staging"
+    with staging(root) as (ended, _):
+        folder = ended.folder("rows")
+    rows = DayFiles(folder / "rows", "t/day={day}/x.parquet", pa.schema([("n", pa.int64())]))
+    rows.write("2022-06-25", pa.table({"n": [1]}))
+    for late in (lambda: ended.folder("manifest"), rows.close):
+        with pytest.raises(FileNotFoundError):
+            late()
+    assert not root.exists()
+
+
+def test_what_was_written_while_its_run_ended_goes_with_the_next(tmp_path):
+    root = tmp_path / "_staging"
+    with staging(root) as (alive, _):
+        (root / "20220625T000000-1-abc" / "rows").mkdir(parents=True)
+        with staging(root) as (_, alone):
+            assert not alone and alive.path.is_dir() and not (root / "20220625T000000-1-abc").exists()
     assert not root.exists()
