@@ -8,6 +8,7 @@ from opensky_assets.defs.automation import automation, with_freshness
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.resources.spark import SparkResource
 
 OWNERS = ["team:opensky-assets"]
 
@@ -23,7 +24,12 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
         warnings.simplefilter("ignore", dg.BetaWarning)
         found = dg.load_definitions_from_package_name(
             "opensky_assets.defs",
-            resources={"opensky": opensky, "io_manager": LakeIOManager(opensky=opensky), "dbt": DbtResource()},
+            resources={
+                "opensky": opensky,
+                "io_manager": LakeIOManager(opensky=opensky),
+                "dbt": DbtResource(),
+                "spark": SparkResource(),
+            },
             # Dagster's default starts a process a step, five core-seconds each; the work in a step is parallel here.
             executor=dg.in_process_executor,
         )

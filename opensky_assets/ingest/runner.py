@@ -1,4 +1,6 @@
-"""Who calls the kernel for many objects: this process for a little, a pool of processes for more."""
+"""Who calls the kernel for many objects: this process for a little, a pool of processes for more.
+
+`spark_runner.py` has the same for Spark."""
 
 from __future__ import annotations
 
@@ -42,6 +44,9 @@ class WorkerDied(Exception):
 
 Outcome = Manifest | Held
 Report = Callable[[str], None]
+Runner = Callable[[Sequence[Task], ObjectStore, Lake, Staging, int | None, Report], list[Outcome]]
+"""Ingests all the tasks, wherever, as `ingest_objects` does."""
+
 T = TypeVar("T")
 
 
@@ -53,11 +58,11 @@ def ingest_objects(
     size = sum(task.source.size for task in tasks)
     processes = min(workers or _cores(), len(tasks))
     outcomes: list[Outcome] = []
-    progress = _Progress(len(tasks), size, report)
+    progress = Progress(len(tasks), size, report)
     small = size < SMALL_BYTES or processes <= 1
     for outcome in _here(tasks, store, lake, run) if small else _pool(tasks, store, lake, run, processes):
         outcomes.append(outcome)
-        progress.add(outcome)
+        progress.add(*Progress.measure(outcome))
     return outcomes
 
 
@@ -79,7 +84,7 @@ def persistently(call: Callable[[], T]) -> T:
     raise AssertionError("a retry loop ends in a result or an exception")
 
 
-def _attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome:
+def attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome:
     try:
         return persistently(lambda: ingest_object(task, store, lake, run))
     except SourceError as error:
@@ -90,7 +95,7 @@ def _attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcom
 
 def _here(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging) -> Iterator[Outcome]:
     for task in tasks:
-        yield _attempt(task, store, lake, run)
+        yield attempt(task, store, lake, run)
 
 
 def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, processes: int) -> Iterator[Outcome]:
@@ -101,7 +106,7 @@ def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, p
         with ProcessPoolExecutor(
             processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
         ) as pool:
-            futures: list[Future[Outcome]] = [pool.submit(_attempt, task, store, lake, run) for task in tasks]
+            futures: list[Future[Outcome]] = [pool.submit(attempt, task, store, lake, run) for task in tasks]
             try:
                 for future in as_completed(futures):
                     yield future.result()
@@ -133,7 +138,7 @@ def _die_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-class _Progress:
+class Progress:
     """Says, at most every five seconds and at the end, how far the work is."""
 
     def __init__(self, objects: int, size: int, report: Report) -> None:
@@ -141,11 +146,16 @@ class _Progress:
         self.done = self.bytes = self.rows = 0
         self.started = self.told = time.monotonic()
 
-    def add(self, outcome: Outcome) -> None:
+    @staticmethod
+    def measure(outcome: Outcome) -> tuple[int, int]:
+        """The bytes and the records of an object."""
+        return outcome.source.size, outcome.read if isinstance(outcome, Manifest) else 0
+
+    def add(self, size: int, records: int) -> None:
+        """Count one object."""
         self.done += 1
-        self.bytes += outcome.source.size
-        if isinstance(outcome, Manifest):
-            self.rows += outcome.read
+        self.bytes += size
+        self.rows += records
         now = time.monotonic()
         if now - self.told < 5 and self.done < self.objects:
             return

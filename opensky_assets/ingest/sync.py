@@ -9,7 +9,7 @@ from datetime import date
 
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.plan import Planned, make_plan, require_space
-from opensky_assets.ingest.runner import Outcome, Report, ingest_objects
+from opensky_assets.ingest.runner import Outcome, Report, Runner, ingest_objects
 from opensky_assets.ingest.supersede import restored, supersede
 from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
@@ -65,8 +65,9 @@ def sync_days(
     settings: Settings,
     today: date,
     report: Report,
+    runner: Runner = ingest_objects,
 ) -> SyncReport:
-    """Ingest every new or changed object that may hold rows of `days`; each object whole, with all its days."""
+    """Let `runner` ingest every new or changed object that may hold rows of `days`; each whole, with all its days."""
     lake.claim(store.uri, source_kind(store))
     with lake.run([contract.name]) as run:
         plan = make_plan(store, lake, settings, today)
@@ -90,7 +91,7 @@ def sync_days(
             require_space(lake, chosen)
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
             tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
-            outcomes = ingest_objects(tasks, store, lake, run, settings.workers, report)
+            outcomes = runner(tasks, store, lake, run, settings.workers, report)
         supersede(contract, lake, run, report)
     return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))
 

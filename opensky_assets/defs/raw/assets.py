@@ -8,6 +8,7 @@ from opensky_assets.io_managers.metadata import day_metadata, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Contract
 
 
@@ -26,20 +27,22 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
         description=contract.description,
         metadata=table_metadata(contract),
     )
-    def raw(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
-        lake = opensky.open_lake()
+    def raw(context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource) -> dg.MaterializeResult:
+        lake, settings = opensky.open_lake(), opensky.settings()
         with permanent_failures():
             done = sync_days(
                 contract,
                 context.partition_keys,
                 opensky.open_source(),
                 lake,
-                opensky.settings(),
+                settings,
                 opensky.today(),
                 context.log.info,
+                spark.ingest_runner(settings, context.log.info),
             )
         context.log.info(done.summary())
-        return materialized_days(context, day_metadata(done, lake, contract), data_version=done.data_version)
+        facts = {day: {**found, **spark.metadata()} for day, found in day_metadata(done, lake, contract).items()}
+        return materialized_days(context, facts, data_version=done.data_version)
 
     return raw
 

@@ -1,0 +1,126 @@
+"""The kernel on Spark: one task an object, whichever executor takes it. The driver sees outcomes, no rows."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opensky_assets.ingest.kernel import Task
+from opensky_assets.ingest.runner import Outcome, Progress, Report, attempt
+from opensky_assets.lake import Lake, LakeError, Staging
+from opensky_assets.lake.files import LocalFiles
+from opensky_assets.sources.store import LocalStore, ObjectStore
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+LOOK_SECONDS = 0.5
+"""How often the driver looks for progress."""
+
+
+class SparkGaveUp(Exception):
+    """A task failed more often than Spark tries again; what is published stays."""
+
+
+@dataclass(frozen=True)
+class SparkRunner:
+    """Ingests objects as `ingest_objects` does, on the executors of a session. The files are the same.
+
+    A task whose executor is lost runs again on another one: an object's manifest comes last and replaces what an
+    earlier attempt has published. `workers` is of no account, since the cluster has as many as it has.
+    A source or lake in a folder must be there, by the same path, on all machines. Raises `SparkGaveUp`, `LakeError`.
+    """
+
+    context: SparkContext
+
+    def __call__(
+        self, tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, workers: int | None, report: Report
+    ) -> list[Outcome]:
+        if isinstance(store, LocalStore):  # executors work in folders of their own
+            store = replace(store, root=store.root.resolve())
+        finished = self.context.accumulator([], _Appending())  # type: ignore[arg-type, var-annotated]
+
+        def ingest(task: Task) -> Outcome | _LakeTrouble:
+            try:
+                with _staging(lake, run) as own:
+                    outcome = attempt(task, store, lake, own)
+            except LakeError as error:  # as a value: Spark would try it four times and hide what it says
+                return _LakeTrouble(str(error))
+            finished.add([Progress.measure(outcome)])
+            return outcome
+
+        group = f"opensky-{uuid.uuid4().hex}"
+        objects = self.context.parallelize(tasks, len(tasks)).map(ingest)
+
+        def collect() -> list[Outcome | _LakeTrouble]:
+            self.context.setJobGroup(group, f"ingest of {len(tasks)} objects", interruptOnCancel=True)
+            return objects.collect()
+
+        progress = Progress(len(tasks), sum(task.source.size for task in tasks), report)
+        with ThreadPoolExecutor(1) as pool:
+            job = pool.submit(collect)
+            told = 0
+            try:
+                while True:
+                    done = wait([job], LOOK_SECONDS).done
+                    for size, records in finished.value[told:]:
+                        progress.add(size, records)
+                        told += 1
+                    if done:
+                        break
+            except BaseException:
+                self.context.cancelJobGroup(group)
+                raise
+        return _checked(job.result() if job.exception() is None else _give_up(job.exception()))
+
+
+@contextmanager
+def _staging(lake: Lake, run: Staging) -> Iterator[Staging]:
+    """Where a task stages: with the run, below a lake in a folder; else on the executor's own disk."""
+    if isinstance(lake.files, LocalFiles):
+        yield run
+    else:
+        with tempfile.TemporaryDirectory(prefix="opensky-") as folder:
+            yield Staging(Path(folder))
+
+
+class _Appending:
+    """A Spark accumulator that is a list. (No subclass of Spark's own: its import would start with this module.)"""
+
+    def zero(self, value: list[object]) -> list[object]:
+        return []
+
+    def addInPlace(self, value: list[object], more: list[object]) -> list[object]:
+        return value + more
+
+
+@dataclass(frozen=True)
+class _LakeTrouble:
+    message: str
+
+
+def _checked(found: list[Outcome | _LakeTrouble]) -> list[Outcome]:
+    outcomes = []
+    for outcome in found:
+        if isinstance(outcome, _LakeTrouble):
+            raise LakeError(outcome.message)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _give_up(error: BaseException | None) -> list[Outcome | _LakeTrouble]:
+    from py4j.protocol import Py4JJavaError
+
+    if not isinstance(error, Py4JJavaError):
+        raise error or AssertionError
+    reason = str(error.java_exception.getMessage()).strip().splitlines()[0]
+    raise SparkGaveUp(
+        f"Spark gave up ({reason}); what is published stays. Run again; where executors are killed for want of memory, "
+        "give each fewer cores (spark.executor.cores in OPENSKY_SPARK_CONF)"
+    ) from error

@@ -1,0 +1,1 @@
+"""Spark: sessions on this machine, and a cluster of processes."""

@@ -1,0 +1,94 @@
+"""The Spark engine on this machine: the same files as the local engine's, and no secret told."""
+
+import random
+from datetime import date
+from pathlib import Path
+
+import psutil
+import pytest
+
+from opensky_assets.ingest.plan import days_of
+from opensky_assets.ingest.spark_runner import SparkGaveUp, SparkRunner
+from opensky_assets.ingest.sync import sync_days
+from opensky_assets.lake import LakeError
+from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
+from opensky_assets.settings import Settings
+from opensky_assets.sources.keys import Period
+from opensky_assets.sources.simulate import simulate
+from opensky_assets.sources.store import LocalStore
+from opensky_assets_tests.buckets import TODAY, files_of, put
+from opensky_assets_tests.containers import gz
+from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.mutations import sound_file
+from opensky_assets_tests.unit.ingest.test_runner import DeadlyStore
+
+pytestmark = pytest.mark.services
+
+SETTINGS = Settings(_env_file=None, workers=1)
+YEAR = list(days_of(Period(date(2019, 1, 1), date(2019, 12, 31))))
+
+
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory):
+    bucket = tmp_path_factory.mktemp("hours") / "bucket"
+    simulate(bucket, start=date(2022, 6, 25), days=1, aircraft=120, seed=3, states=True, states_hours=3)
+    return bucket
+
+
+@pytest.fixture
+def lists(tmp_path):
+    for month in range(1, 7):
+        first = date(2019, month, 1)
+        lines = sound_file(random.Random(month), "flights", 200, first, first.replace(day=28))
+        key = f"flights/flightlist_2019{month:02d}01_2019{month:02d}28.csv.gz"
+        put(tmp_path / "bucket", key, gz(b"\n".join([*lines, b"broken"])) if month != 4 else b"damaged")
+    return tmp_path / "bucket"
+
+
+def test_state_hours_become_the_same_files(hours, tmp_path, session, monkeypatch):
+    one, two = LocalLake.at(tmp_path / "one"), LocalLake.at(tmp_path / "two")
+    days = ["2022-06-25"]
+    sync_days(STATE_VECTORS, days, LocalStore(hours), one, SETTINGS, TODAY, print)
+    monkeypatch.chdir(hours.parent)
+    said: list[str] = []
+    store = LocalStore(Path("bucket"))  # a relative path means nothing in an executor's folder
+    sync_days(STATE_VECTORS, days, store, two, SETTINGS, TODAY, said.append, SparkRunner(session.sparkContext))
+    files = files_of(one.root)
+    assert len([path for path in files if path.startswith("raw/")]) == 3
+    assert files_of(two.root) == files
+    assert said[-1].startswith("3 of 3 objects, ")
+    assert not two.path("_staging").exists()
+
+
+def test_flight_lists_with_broken_records_and_a_damaged_object_become_the_same_files(lists, tmp_path, session):
+    one, two = LocalLake.at(tmp_path / "one"), LocalLake.at(tmp_path / "two")
+    local = sync_days(FLIGHTS, YEAR, LocalStore(lists), one, SETTINGS, TODAY, print)
+    spark = sync_days(FLIGHTS, YEAR, LocalStore(lists), two, SETTINGS, TODAY, print, SparkRunner(session.sparkContext))
+    assert files_of(two.root) == files_of(one.root)
+    assert spark.failed == local.failed and {day[:7] for day in spark.failed} == {"2019-04"}
+    assert spark.summary() == local.summary() and spark.data_version == local.data_version
+
+
+def test_trouble_with_the_lake_is_told_as_ever(lists, tmp_path, session):
+    lake = LocalLake.at(tmp_path / "lake")
+    put(lake.root, "raw", b"a file where the folder of raw tables should be")
+    with pytest.raises(LakeError, match=r"the lake .* cannot be written \(.*OPENSKY_LAKE"):
+        sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, SparkRunner(session.sparkContext))
+
+
+def test_a_killed_worker_ends_the_run_and_the_next_goes_on(lists, tmp_path, session):
+    lake, undisturbed = LocalLake.at(tmp_path / "lake"), LocalLake.at(tmp_path / "undisturbed")
+    runner = SparkRunner(session.sparkContext)
+    with pytest.raises(SparkGaveUp, match=r"Spark gave up \(Job aborted.*what is published stays"):
+        sync_days(FLIGHTS, YEAR, DeadlyStore(LocalStore(lists)), lake, SETTINGS, TODAY, print, runner)
+    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, runner)
+    sync_days(FLIGHTS, YEAR, LocalStore(lists), undisturbed, SETTINGS, TODAY, print)
+    assert files_of(lake.root) == files_of(undisturbed.root)
+
+
+def test_secret_options_reach_the_session_and_no_command_line(session):
+    assert session.sparkContext.getConf().get("spark.test.password") == "hunter2"
+    children = psutil.Process().children(recursive=True)
+    commands = [" ".join(child.cmdline()) for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    assert any("org.apache.spark.deploy.SparkSubmit" in command for command in commands)
+    assert not any("hunter2" in command for command in commands)
