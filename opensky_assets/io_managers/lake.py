@@ -1,6 +1,6 @@
 """The lake as an IO manager: core tables are written by day, every table is loaded by what the annotation asks for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +12,7 @@ from dagster import ConfigurableIOManager, InputContext, OutputContext, Resource
 
 from opensky_assets.io_managers.metadata import preview
 from opensky_assets.lake import Lake
-from opensky_assets.lake.parquet import DayFiles
+from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.partitions import NO_EVENTS, day_event
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import Contract
@@ -94,26 +94,15 @@ def write_days(
             contract.schema,
             metadata={"opensky.contract_version": contract.version},
         )
-        for day, part in _split(reader):
+        for day, part in split_days(reader):
             if day not in asked:
                 raise ValueError(f"{contract.name}: rows of {day}, which is not among the days of this run")
             heads.setdefault(day, part.slice(0, 5))
             files.write(day, part)
         staged, outputs = files.close()
-        gone = [f"{contract.path}/day={day}/{name}.parquet" for day in asked]
-        lake.publish(staged, drop=[path for path in gone if path not in staged])
+        # All files of the days, since Spark writes several a day.
+        lake.publish(staged, drop=[path for found in lake.day_files(contract.path, asked).values() for path in found])
     return {output.path.split("day=")[1][:10]: output.rows for output in outputs}, heads
-
-
-def _split(reader: pa.RecordBatchReader) -> Iterator[tuple[str, pa.Table]]:
-    for batch in reader:
-        table = pa.Table.from_batches([batch])
-        days = table["day"].to_numpy()
-        start = 0
-        for at in [*((days[1:] != days[:-1]).nonzero()[0] + 1).tolist(), len(days)]:
-            if at > start:
-                yield str(days[start])[:10], table.slice(start, at - start).drop_columns(["day"])
-            start = at
 
 
 def _known_rows(context: InputContext, days: Sequence[str]) -> dict[str, int | None]:

@@ -23,7 +23,7 @@ from opensky_assets.sources.store import open_source, source_kind
 
 FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
 FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
-STATE_ASSETS = ("raw_state_vectors",)
+STATE_ASSETS = ("raw_state_vectors", "enriched_state_vectors")
 EVERY_DAY = (DATA_QUALITY_DAILY.name, "daily_report")
 REFERENCE_ASSETS = (AIRCRAFT_DATABASE.name, AIRPORTS.name)
 

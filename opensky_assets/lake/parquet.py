@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,6 +97,18 @@ class DayFiles:
             staged[path] = state.staged
             outputs.append(OutputFile(path, state.rows, state.staged.stat().st_size))
         return staged, outputs
+
+
+def split_days(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
+    """Stretches of rows of one `day`, with that day and without its column."""
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        days = table["day"].to_numpy()
+        start = 0
+        for at in [*((days[1:] != days[:-1]).nonzero()[0] + 1).tolist(), len(days)]:
+            if at > start:
+                yield str(days[start])[:10], table.slice(start, at - start).drop_columns(["day"])
+            start = at
 
 
 def sort_rows(table: pa.Table, by: Sequence[str]) -> pa.Table:

@@ -4,6 +4,7 @@ from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS
 from opensky_assets.schemas.contract import Column, Contract
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
+from opensky_assets.schemas.enriched_states import ENRICHED_STATES
 from opensky_assets.schemas.flights import FLIGHTS
 from opensky_assets.schemas.marts import DATA_QUALITY_DAILY, ROUTES
 from opensky_assets.schemas.quarantine import QUARANTINE
@@ -15,6 +16,7 @@ __all__ = [
     "AIRPORTS",
     "DATA_QUALITY_DAILY",
     "ENRICHED_FLIGHTS",
+    "ENRICHED_STATES",
     "FLIGHTS",
     "QUARANTINE",
     "ROUTES",

@@ -8,6 +8,7 @@ from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS
 from opensky_assets.schemas.contract import Contract
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
+from opensky_assets.schemas.enriched_states import ENRICHED_STATES
 from opensky_assets.schemas.flights import FLIGHTS
 from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS
 from opensky_assets.schemas.quarantine import QUARANTINE
@@ -66,6 +67,14 @@ TABLES: tuple[Table, ...] = (
         ENRICHED_FLIGHTS,
         "lastseen",
         "raw_flights, aircraft_database, airports",
+    ),
+    Table(
+        "enriched_state_vectors",
+        "core",
+        ENRICHED_STATES.path,
+        ENRICHED_STATES,
+        "the hour that the object's key names",
+        "raw_state_vectors, aircraft_database",
     ),
     *(_mart(mart) for mart in MARTS),
     *(_quarantine(name) for name in ("flights", "state_vectors", "aircraft_database")),

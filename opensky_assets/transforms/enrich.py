@@ -1,36 +1,45 @@
-"""Flights joined with their aircraft and airports: one ibis expression, whatever engine runs it."""
+"""Raw tables joined with the reference tables: one ibis expression each, whatever engine runs it.
+
+Not here: the engines, which are in `on_duckdb.py` and `on_spark.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from opensky_assets.lake import Lake
-from opensky_assets.lake.warehouse import quoted
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import (
+    AIRCRAFT_DATABASE,
+    AIRPORTS,
+    ENRICHED_FLIGHTS,
+    ENRICHED_STATES,
+    FLIGHTS,
+    STATE_VECTORS,
+    Contract,
+)
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
-
-CHUNK_ROWS = 1_000_000
-"""Flights joined at a time: about what a busy fortnight has. Bounds memory over any range of days."""
-
-BATCH_ROWS = 100_000
 
 AIRLINE_CALLSIGN = "^[A-Z]{3}[0-9]"
 """An airline's callsign: its three-letter ICAO designator, then a flight identification that starts with a digit."""
 
 UTC = dt.Timestamp(timezone="UTC", scale=6)
-ENRICHED_WITH_DAY = pa.schema([pa.field("day", pa.date32(), nullable=False), *ENRICHED_FLIGHTS.schema])
+STATE_PLANE = tuple(
+    name
+    for name in ENRICHED_STATES.schema.names
+    if name not in {*STATE_VECTORS.schema.names, "aircraft_matched", "aircraft_snapshot"}
+)
+"""Columns of the aircraft database that a state vector gets."""
 
 
 @ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, UTC), dt.Timestamp(scale=6)))
 def _local_time(timezone, instant):  # type: ignore[no-untyped-def]
-    """DuckDB's `timezone(name, timestamptz)`: the wall clock there at that instant."""
+    """DuckDB's `timezone(name, timestamptz)`: the wall clock there at that instant. Spark is taught it."""
 
 
 def great_circle_km(lat1: ir.Value, lon1: ir.Value, lat2: ir.Value, lon2: ir.Value) -> ir.Value:
@@ -62,7 +71,8 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
         joined = joined.left_join(airport, joined[end] == airport[f"{end}_icao"])
     t = joined
     distance_km = great_circle_km(t.origin_lat, t.origin_lon, t.destination_lat, t.destination_lon)
-    duration_s = t.lastseen.delta(t.firstseen, unit="s")
+    # Not delta(), for which ibis gives Spark a unit that it does not know.
+    duration_s = t.lastseen.truncate("s").epoch_seconds() - t.firstseen.truncate("s").epoch_seconds()
     t = t.mutate(distance_km=distance_km, duration_s=duration_s.cast("int64"))
     flown = (t.duration_s > 0) & (t.distance_km > 0)
     t = t.mutate(
@@ -74,73 +84,57 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
         arrival_local=_local_time(t.destination_timezone, t.lastseen.cast(UTC)),
         aircraft_snapshot=ibis.literal(snapshot),
     )
-    order = [
-        "day",
-        "lastseen",
-        "icao24",
-        *(name for name in FLIGHTS.schema.names if name not in ("lastseen", "icao24")),
-    ]
-    return t.select("day", *ENRICHED_FLIGHTS.schema.names).order_by(order)
+    return t.select("day", *ENRICHED_FLIGHTS.schema.names)
 
 
-def enriched_batches(
-    lake: Lake, files: Mapping[str, Sequence[tuple[str, int]]], snapshot: str, threads: int | None
-) -> pa.RecordBatchReader:
-    """Run `enrich_flights` on DuckDB over the `files` (path in the lake, rows) of each day, in chunks of whole days.
+def enrich_states(states: ir.Table, aircraft: ir.Table, snapshot: str) -> ir.Table:
+    """Every state vector of `states` once, with `ENRICHED_STATES`'s columns behind `day`, in the order they come in.
 
-    Returns a reader of `ENRICHED_WITH_DAY`, ordered by day.
+    `aircraft` has one row an icao24, and it is a left join, so no state is doubled or lost.
     """
-    return pa.RecordBatchReader.from_batches(ENRICHED_WITH_DAY, _batches(lake, _chunks(files), snapshot, threads))
+    plane = aircraft.select("icao24", *STATE_PLANE).rename(aircraft_icao24="icao24")
+    t = states.left_join(plane, states.icao24 == plane.aircraft_icao24)
+    t = t.mutate(aircraft_matched=t.aircraft_icao24.notnull(), aircraft_snapshot=ibis.literal(snapshot))
+    return t.select("day", *ENRICHED_STATES.schema.names)
 
 
-def _chunks(files: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    rows = 0
-    for day in sorted(files):
-        day_rows = sum(count for _, count in files[day])
-        if chunk and rows + day_rows > CHUNK_ROWS:
-            yield chunk
-            chunk, rows = [], 0
-        chunk += [path for path, _ in files[day]]
-        rows += day_rows
-    if chunk:
-        yield chunk
+@dataclass(frozen=True)
+class Enrichment:
+    """A raw table joined with reference tables, for whatever engine runs it.
+
+    `expression` takes the raw rows with their `day`, then a table for each of `references`, then the version of the
+    aircraft database. `order` are the columns that a day's rows are sorted by; empty: they stay as the raw files have
+    them, so that nothing need be held to sort it.
+    """
+
+    raw: Contract
+    result: Contract
+    references: tuple[Contract, ...]
+    expression: Callable[..., ir.Table]
+    order: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """What an engine gives: `day`, then the columns of the result."""
+        return pa.schema([pa.field("day", pa.date32(), nullable=False), *self.result.schema])
+
+    def conform(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch of an engine in exactly the types of `schema`."""
+        columns = [batch.column(field.name).cast(field.type) for field in self.schema]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def _batches(lake: Lake, chunks: Iterator[list[str]], snapshot: str, threads: int | None) -> Iterator[pa.RecordBatch]:
-    connection = ibis.duckdb.connect()
-    try:
-        lake.attach(connection.con)
-        if threads:
-            connection.raw_sql(f"SET threads = {threads}")
-        planes = _table(connection, "aircraft", [lake.location(AIRCRAFT_DATABASE.path)])
-        places = _table(connection, "airports", [lake.location(AIRPORTS.path)])
-        for chunk in chunks:
-            flights = _table(connection, "flights", [lake.location(path) for path in chunk])
-            flights = flights.mutate(
-                day=flights.day.cast("date"), firstseen=flights.firstseen.cast(UTC), lastseen=flights.lastseen.cast(UTC)
-            )
-            query = connection.compile(enrich_flights(flights, planes, places, snapshot))
-            for batch in connection.con.sql(query).to_arrow_reader(BATCH_ROWS):  # ibis 12 calls what duckdb 2 dropped
-                yield _conform(batch)
-    finally:
-        connection.disconnect()
+FLIGHT_ENRICHMENT = Enrichment(
+    FLIGHTS,
+    ENRICHED_FLIGHTS,
+    (AIRCRAFT_DATABASE, AIRPORTS),
+    enrich_flights,
+    ("lastseen", "icao24", *(name for name in FLIGHTS.schema.names if name not in ("lastseen", "icao24"))),
+)
+STATE_ENRICHMENT = Enrichment(STATE_VECTORS, ENRICHED_STATES, (AIRCRAFT_DATABASE,), enrich_states)
 
 
-def _table(connection: ibis.backends.duckdb.Backend, name: str, locations: Sequence[str]) -> ir.Table:
-    """Parquet files as a table. Not by ibis' `read_parquet`, which wants DuckDB's own extension for `s3://`."""
-    listed = ", ".join(quoted(location) for location in locations)
-    hive = "hive_partitioning = true, hive_types_autocast = false"
-    connection.raw_sql(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet([{listed}], {hive})")
-    return connection.table(name)
-
-
-def _conform(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [batch.column(f.name).cast(f.type) for f in ENRICHED_WITH_DAY]
-    return pa.RecordBatch.from_arrays(columns, schema=ENRICHED_WITH_DAY)
-
-
-def _column_lineage() -> dict[str, list[tuple[str, str]]]:
+def _flight_lineage() -> dict[str, list[tuple[str, str]]]:
     found = {name: [("raw_flights", name)] for name in FLIGHTS.schema.names}
     for name in ("manufacturername", "manufacturericao", "model", "operator", "operatoricao"):
         found[name] = [("aircraft_database", name)]
@@ -159,5 +153,12 @@ def _column_lineage() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-COLUMN_LINEAGE = _column_lineage()
+FLIGHT_LINEAGE = _flight_lineage()
 """Column of `ENRICHED_FLIGHTS` → the (asset, column) pairs it is made of."""
+
+STATE_LINEAGE = {
+    **{name: [("raw_state_vectors", name)] for name in STATE_VECTORS.schema.names},
+    **{name: [("aircraft_database", name)] for name in STATE_PLANE},
+    "aircraft_matched": [("raw_state_vectors", "icao24"), ("aircraft_database", "icao24")],
+}
+"""Column of `ENRICHED_STATES` → the (asset, column) pairs it is made of."""

@@ -51,12 +51,12 @@ def test_every_table_shows_its_contract(specs: list[dg.AssetSpec]) -> None:
             assert column.unit is None or f"[{column.unit}]" in shown.description
 
 
-def test_lineage_names_columns_that_exist(specs: list[dg.AssetSpec]) -> None:
-    (enriched,) = (spec for spec in specs if spec.key.path == ["enriched_flights"])
+@pytest.mark.parametrize("name", ["enriched_flights", "enriched_state_vectors"])
+def test_lineage_names_columns_that_exist(specs: list[dg.AssetSpec], name: str) -> None:
+    (enriched,) = (spec for spec in specs if spec.key.path == [name])
     lineage = enriched.metadata["dagster/column_lineage"].deps_by_column
-    assert lineage.keys() <= set(CONTRACTS["enriched_flights"].schema.names)
-    assert CONTRACTS["enriched_flights"].schema.names[-1] == "aircraft_snapshot"
-    assert set(CONTRACTS["enriched_flights"].schema.names) - lineage.keys() == {"aircraft_snapshot"}
+    assert lineage.keys() <= set(CONTRACTS[name].schema.names)
+    assert set(CONTRACTS[name].schema.names) - lineage.keys() == {"aircraft_snapshot"}
     for deps in lineage.values():
         for dep in deps:
             assert dep.column_name in CONTRACTS[dep.asset_key.path[-1]].schema.names

@@ -19,8 +19,9 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
-from opensky_assets.transforms.enrich import enriched_batches
+from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT
 from opensky_assets.transforms.marts import MartsReport, build_marts
+from opensky_assets.transforms.on_duckdb import enriched_batches
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake
 
@@ -44,7 +45,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalLake, MartsRep
     sync_days(FLIGHTS, days, store, lake, settings, today, lambda _: None)
     files_of = lake.committed(FLIGHTS.name, days)
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
-    batches = enriched_batches(lake, files_of, snapshot, None)
+    batches = enriched_batches(FLIGHT_ENRICHMENT, lake, files_of, snapshot, None)
     write_days(lake, ENRICHED_FLIGHTS, batches, days)
     return lake, build_marts(lake, days, MARTS, DbtResource().build)
 

@@ -1,0 +1,149 @@
+"""DuckDB and Spark give the same enriched rows, types, nulls and times, from whatever is in the raw tables."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from opensky_assets.io_managers.lake import write_days
+from opensky_assets.lake import Lake
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract
+from opensky_assets.transforms.airports import airports_table
+from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
+from opensky_assets.transforms.on_duckdb import enriched_batches
+from opensky_assets.transforms.on_spark import TIMEZONE_FUNCTION, enrich_on_spark
+from opensky_assets_tests.lakes import LocalLake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+
+DAYS = ["2019-03-31", "2019-10-27"]
+"""Clocks go forward and back in Europe."""
+ABOUT = {"distance_km", "mean_speed_kmh"}
+"""Made by sines and roots, of which the two engines have their own: equal but for rounding."""
+
+AIRPORT_ROWS = {row["icao"]: row for row in airports_table().to_pylist()}
+SOME_AIRPORTS = [
+    AIRPORT_ROWS[code] for code in ("LSZH", "EGLL", "YSSY", "YMML", "VNKT", "KJFK", "NZCI", "SAWH", "86MI")
+]
+
+addresses = st.sampled_from(["4b1801", "000123", "86e844", "abcdef", "407a3f"])
+texts = st.one_of(
+    st.none(), st.sampled_from(["SWR1", "SWR1AB", "swr1", "AB1", "ABCD", "ÄÖÜ1", "A\nB", "", "日本1234", "x" * 40])
+)
+codes = st.one_of(st.none(), st.sampled_from([*(row["icao"] for row in SOME_AIRPORTS), "XXXX", ""]))
+numbers = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=True), st.integers(-180, 180).map(float))
+
+
+def moments(day: str) -> st.SearchStrategy[datetime]:
+    start = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+    return st.integers(-86_400_000_000, 86_399_999_999).map(lambda us: start + timedelta(microseconds=us))
+
+
+def values(field: pa.Field, day: str) -> st.SearchStrategy:
+    made = {
+        pa.string(): texts,
+        pa.float64(): numbers,
+        pa.int8(): st.one_of(st.none(), st.integers(0, 20)),
+        pa.bool_(): st.one_of(st.none(), st.booleans()),
+        pa.date32(): st.one_of(st.none(), st.dates(date(1903, 12, 17), date(2030, 1, 1))),
+    }.get(field.type)
+    if field.name == "icao24":
+        return addresses
+    if field.name in ("origin", "destination"):
+        return codes
+    found = moments(day) if made is None else made
+    return found if made is not None or not field.nullable else st.one_of(st.none(), found)
+
+
+def rows(contract: Contract, day: str, most: int) -> st.SearchStrategy[list[dict]]:
+    row = {field.name: values(field, day) for field in contract.schema}
+    if contract is AIRCRAFT_DATABASE:
+        row["source_table"] = st.just("metadata/x.csv")
+    made = st.lists(st.fixed_dictionaries(row), min_size=0, max_size=most)
+    if contract is AIRCRAFT_DATABASE:
+        made = st.lists(st.fixed_dictionaries(row), max_size=4, unique_by=lambda found: found["icao24"])
+    return made
+
+
+def compare(session: SparkSession, what: Enrichment, raw: dict[str, list[dict]], aircraft: list[dict]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        lake = LocalLake.at(Path(folder))
+        files = {}
+        for day, found in raw.items():
+            relative = f"{what.raw.path}/day={day}/object.parquet"
+            path = lake.path(relative)
+            path.parent.mkdir(parents=True)
+            pq.write_table(pa.Table.from_pylist(found, schema=what.raw.schema), path)
+            files[day] = [(relative, len(found))]
+        tables = {AIRCRAFT_DATABASE: aircraft, AIRPORTS: SOME_AIRPORTS}
+        for reference in what.references:
+            path = lake.path(reference.path)
+            path.parent.mkdir(exist_ok=True)
+            pq.write_table(pa.Table.from_pylist(tables[reference], schema=reference.schema), path)
+        counts, _ = write_days(lake, what.result, enriched_batches(what, lake, files, "s1", 1), DAYS)
+        local = read(lake, what.result)
+        told = enrich_on_spark(session, what, lake, files, "s1", DAYS)
+        spark = read(lake, what.result)
+        assert {day: n for day, n in told.items() if n} == counts
+        assert counts == {day: len(found) for day, found in raw.items() if found}
+    assert spark.keys() == local.keys()
+    for day, table in local.items():
+        assert spark[day].schema.equals(table.schema)
+        for one, other in zip(ordered(table), ordered(spark[day]), strict=True):
+            for name, value in one.items():
+                if name in ABOUT and value is not None and other[name] is not None:
+                    assert math.isclose(value, other[name], rel_tol=1e-9, abs_tol=1e-6), (name, one, other)
+                else:
+                    assert value == other[name], (name, one, other)
+
+
+def read(lake: Lake, contract: Contract) -> dict[str, pa.Table]:
+    days = lake.day_files(contract.path, DAYS)
+    return {
+        day: pa.concat_tables(lake.parquet(p).read().replace_schema_metadata() for p in ps) for day, ps in days.items()
+    }
+
+
+def ordered(table: pa.Table) -> list[dict]:
+    exact = [name for name in table.column_names if name not in ABOUT]
+    return sorted(table.to_pylist(), key=lambda row: repr([row[name] for name in exact]))
+
+
+@pytest.mark.parametrize("what", [FLIGHT_ENRICHMENT, STATE_ENRICHMENT], ids=["flights", "states"])
+def test_random_tables(what: Enrichment, session: SparkSession) -> None:
+    # An example takes Spark two seconds: a failing one is shown as it is, not made smaller.
+    @settings(max_examples=6, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(st.tuples(*(rows(what.raw, day, 25) for day in DAYS)), rows(AIRCRAFT_DATABASE, DAYS[0], 4))
+    def holds(raw: tuple[list[dict], ...], aircraft: list[dict]) -> None:
+        compare(session, what, dict(zip(DAYS, raw, strict=True)), aircraft)
+
+    holds()
+
+
+def test_every_time_zone_of_an_airport(session: SparkSession) -> None:
+    """The local time around the changes of both days, in each zone that an airport has."""
+    zones = sorted({row["timezone"] for row in AIRPORT_ROWS.values()})
+    instants = [datetime.fromisoformat(f"{day}T{hour:02d}:30:00+00:00") for day in DAYS for hour in (0, 1, 12)]
+    pairs = [(zone, instant) for zone in zones for instant in instants]
+    with duckdb.connect() as connection:
+        expected = connection.execute(
+            "SELECT timezone(zone, instant) FROM (SELECT unnest($1) AS zone, unnest($2::TIMESTAMPTZ[]) AS instant)",
+            [[zone for zone, _ in pairs], [instant for _, instant in pairs]],
+        ).fetchall()
+    session.sql(TIMEZONE_FUNCTION)
+    session.createDataFrame(pairs, "zone string, instant timestamp").createOrReplaceTempView("moments")
+    found = session.sql("SELECT timezone(zone, instant) FROM moments").collect()
+    assert [pair for pair, (one,), (other,) in zip(pairs, expected, found, strict=True) if one != other] == []
