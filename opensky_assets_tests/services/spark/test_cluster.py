@@ -19,7 +19,7 @@ from opensky_assets_tests.services.spark.cluster import Cluster, cluster
 
 pytestmark = [pytest.mark.services, needs_shared_data, pytest.mark.timeout(600)]
 
-RANGE = "2019-01-01...2022-06-25"
+RANGE = "2019-01-01...2020-04-30"
 DAILY = ("raw_flights", "raw_state_vectors", "enriched_flights", "enriched_state_vectors")
 OBJECTS = 12 + 8
 
@@ -30,7 +30,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cluster")
     for name in ("flights", "metadata"):
         shutil.copytree(SHARED_DATA / "bucket" / name, folder / "bucket" / name, copy_function=shutil.copyfile)
-    simulate(folder / "simulated", start=date(2022, 6, 25), days=1, aircraft=1500, seed=11, states_hours=8)
+    simulate(folder / "simulated", start=date(2020, 3, 2), days=1, aircraft=1500, seed=11, states_hours=8)
     shutil.copytree(folder / "simulated" / "states", folder / "bucket" / "states")
     return folder / "bucket"
 
