@@ -48,10 +48,14 @@ class SparkResource(dg.ConfigurableResource):
 
         return SparkRunner(self.session(settings, report).sparkContext)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+    def stop(self) -> None:
+        """End the session, if there is one."""
         if self._session is not None:
             self._session.stop()
             self._session = None
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        self.stop()
 
 
 def _start_java(options: dict[str, str]) -> None:

@@ -28,4 +28,4 @@ def session() -> Iterator[SparkSession]:
     spark = SparkResource()
     settings = Settings(_env_file=None, engine="spark", spark_master="local[2]", spark_memory="1g", spark_conf=QUICK)
     yield spark.session(settings, lambda text: None)
-    spark._session.stop()
+    spark.stop()
