@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,9 @@ OLDEST_JAVA = 17
 PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 
 LOOPBACK = re.compile(r"local(\[.*\])?|spark://(127\.0\.0\.1|localhost)[:,].*")
+
+PANDAS_WARNING = "PySpark does not yet fully support pandas"
+"""It says so at every start; what is used of it here works, and tests hold it."""
 
 SECRET = re.compile(r"(?i)secret|password|token|access[.]?key|api[.]?key")
 """Options that Spark itself hides in its pages and logs."""
@@ -47,6 +51,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         # The package, where executors see this machine's disk; where they do not, it is shipped: docs/scaling.md.
         "spark.executorEnv.PYTHONPATH": str(PACKAGE_PARENT),
+        "spark.executorEnv.PYTHONWARNINGS": f"ignore:{PANDAS_WARNING}:FutureWarning",
         **{f"spark.executorEnv.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
     }
     if is_loopback(settings.spark_master):
@@ -56,6 +61,7 @@ def session_options(settings: Settings) -> dict[str, str]:
 
 def prepare_process(settings: Settings) -> None:
     """Set what Spark takes from the environment of the process that starts it. Raises `SparkUnavailable`."""
+    warnings.filterwarnings("ignore", PANDAS_WARNING, FutureWarning)
     home = find_java()
     if home is not None:
         os.environ["JAVA_HOME"] = str(home)
