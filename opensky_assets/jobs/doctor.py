@@ -19,6 +19,7 @@ from opensky_assets.dagster_home import dagster_home
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.settings import Settings, SettingsError, load_settings
 from opensky_assets.sources.store import SourceError, open_source, source_kind
+from opensky_assets.spark import SparkUnavailable, prepare_process
 
 PYTHONS = ((3, 11), (3, 13))
 MEMORY_PER_WORKER_GB = 0.6
@@ -171,3 +172,21 @@ def _history() -> Finding:
 def _engine(settings: Settings) -> Iterator[Finding]:
     if settings.engine == "local":
         yield Finding("engine", "local: no Java is needed")
+        return
+    try:
+        prepare_process(settings)
+    except SparkUnavailable as error:
+        yield Finding("engine", "spark", str(error))
+        return
+    yield Finding("engine", f"spark, with Java in {os.environ.get('JAVA_HOME') or shutil.which('java')}")
+    from opensky_assets.resources.spark import SparkResource
+
+    spark = SparkResource()
+    try:
+        counted = spark.session(settings, lambda text: None).range(1000).count()
+        yield Finding("spark", f"{settings.spark_master} counts to {counted:,}")
+    except Exception as error:  # whatever Java, py4j or Spark make of a master that is not there
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        yield Finding("spark", settings.spark_master, f"does not start ({told[0]}); check the OPENSKY_SPARK_… settings")
+    finally:
+        spark.stop()

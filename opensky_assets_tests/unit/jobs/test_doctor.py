@@ -54,3 +54,10 @@ def test_an_empty_source_is_a_problem(place, monkeypatch):
     (place / "empty").mkdir()
     monkeypatch.setenv("OPENSKY_SOURCE", "empty")
     assert "no object" in problems(examine()[1])["source"]
+
+
+def test_spark_without_a_java_is_a_problem(place, monkeypatch):
+    monkeypatch.setenv("OPENSKY_ENGINE", "spark")
+    monkeypatch.setattr("opensky_assets.spark.java_version", lambda java: 8)
+    monkeypatch.setattr("opensky_assets.spark.find_spec", lambda name: name == "pyspark" or None)
+    assert "needs Java 17 or newer" in problems(examine()[1])["engine"]
