@@ -55,7 +55,7 @@ def test_empty_means_unset(name, monkeypatch):
         ("QUARANTINE_LIMIT", "nan", ""),
         ("QUARANTINE_LIMIT", "5%", "number"),
         ("SOURCE_ANONYMOUS", "maybe", "boolean"),
-        ("LAKE", "s3://lake", "folder"),
+        ("LAKE", "gs://lake", "folder"),
     ],
 )
 def test_a_bad_value_is_told_in_one_line_with_what_is_allowed(name, value, allowed, monkeypatch):
