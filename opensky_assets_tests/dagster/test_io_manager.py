@@ -123,6 +123,13 @@ def test_a_day_that_has_no_rows_any_more_loses_its_file_and_others_stay(lake: Lo
     assert lake.path("marts/routes/day=2020-01-03/routes.parquet").read_bytes() == untouched
 
 
+def test_what_spark_wrote_of_a_day_goes_with_it(lake: LocalLake) -> None:
+    day = lake.path("marts/routes/day=2020-01-01")
+    (day / "routes.parquet").rename(day / "routes-00003.parquet")
+    write_days(lake, ROUTES, TWO_DAYS.slice(0, 2).to_reader(), ["2020-01-01"])
+    assert [path.name for path in day.iterdir()] == ["routes.parquet"]
+
+
 def test_a_writer_that_fails_half_way_publishes_nothing(lake: LocalLake) -> None:
     before = lake.path("marts/routes/day=2020-01-01/routes.parquet").read_bytes()
 
