@@ -8,8 +8,9 @@ import dagster as dg
 from opensky_assets.lake import LakeError
 from opensky_assets.settings import SettingsError
 from opensky_assets.sources.api import ApiError
+from opensky_assets.spark import SparkUnavailable
 
-PERMANENT = (ApiError, LakeError, SettingsError)
+PERMANENT = (ApiError, LakeError, SettingsError, SparkUnavailable)
 """Another try would end the same: somebody has to change something first, and the text says what."""
 
 TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)

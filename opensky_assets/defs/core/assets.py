@@ -7,6 +7,7 @@ import dagster as dg
 from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import MOST_PREVIEWS, PREVIEW_ROWS, lineage, preview, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
+from opensky_assets.resources.failures import permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, ENRICHED_STATES
@@ -34,8 +35,9 @@ def enriched(
         return materialized_days(context, facts, value=batches)
     from opensky_assets.transforms.on_spark import enrich_on_spark
 
-    session = spark.session(settings, context.log.info)
-    rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
+    with permanent_failures():
+        session = spark.session(settings, context.log.info)
+        rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
     for day, found in facts.items():
         uri = lake.uri(f"{what.result.path}/day={day}")
         found |= {"dagster/partition_row_count": rows.get(day, 0), "dagster/uri": uri, **spark.metadata()}
