@@ -189,12 +189,20 @@ class LocalFiles:
             ) from None
 
     def find(self, path: str) -> Stored | None:
-        with suppress(FileNotFoundError):
+        try:
             return self._stored(self.root / path)
-        return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _explain(error, self.root) from None
 
     def read(self, path: str) -> bytes:
-        return (self.root / path).read_bytes()
+        try:
+            return (self.root / path).read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _explain(error, self.root) from None
 
     def put(self, staged: Path, path: str) -> None:
         target = self.root / path

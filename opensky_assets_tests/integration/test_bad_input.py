@@ -100,7 +100,7 @@ def test_a_lake_of_another_source_is_refused_and_unharmed(place: Place, tmp_path
     done = Place(other, place.folder).run("materialize", "--from", DAY, "--to", DAY)
 
     assert done.returncode == 1
-    assert "set OPENSKY_LAKE to another folder" in last_line(done.stdout)
+    assert "set OPENSKY_LAKE to another place" in last_line(done.stdout)
     assert {path: path.read_bytes() for path in place.lake.rglob("*") if path.is_file()} == before
 
 
