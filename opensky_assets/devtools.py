@@ -47,6 +47,8 @@ def test(root: Path, arguments: list[str]) -> int:
 
 def test_services(root: Path, arguments: list[str]) -> int:
     """The tests that need a real server; those whose server is not installed are skipped, saying so."""
+    if not arguments:
+        arguments = ["-n", "2", "--dist", "loadfile"]  # S3 beside Spark
     return _pytest(root, ["-m", "services", "--timeout", "600", *arguments])
 
 
