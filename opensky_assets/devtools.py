@@ -41,14 +41,15 @@ def setup(root: Path, arguments: list[str]) -> int:
 def test(root: Path, arguments: list[str]) -> int:
     """The whole suite, one worker a core; with arguments, pytest with just these."""
     if not arguments:
-        arguments = ["-n", str(min(4, _cores())), "--dist", "loadfile"]
+        # In the order of conftest.py, which has the longest files first, not by how many tests a file has.
+        arguments = ["-n", str(min(4, _cores())), "--dist", "loadfile", "--no-loadscope-reorder"]
     return _pytest(root, arguments)
 
 
 def test_services(root: Path, arguments: list[str]) -> int:
     """The tests that need a real server; those whose server is not installed are skipped, saying so."""
     if not arguments:
-        arguments = ["-n", "2", "--dist", "loadfile"]  # S3 beside Spark
+        arguments = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]  # S3 beside Spark
     return _pytest(root, ["-m", "services", "--timeout", "600", *arguments])
 
 
