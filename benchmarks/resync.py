@@ -25,6 +25,7 @@ from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Counts, Lake, Manifest, OutputFile
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore
@@ -72,13 +73,13 @@ def make_lake(root: Path, store: LocalStore) -> Lake:
             notes={"extra_columns": [], "missing_columns": ["origin_country", "category", "position_source"]},
         )
         (folder / f"{item.key_hash}.json").write_text(manifest.to_json())
-        lake.path(path).parent.mkdir(parents=True, exist_ok=True)
-        os.link(row, lake.path(path))
+        Path(lake.location(path)).parent.mkdir(parents=True, exist_ok=True)
+        os.link(row, lake.location(path))
     return lake
 
 
 def time_sync(store: LocalStore, lake: Lake, days: list[str]) -> float:
-    settings = load_settings(source=str(store.root), lake=str(lake.root))
+    settings = load_settings(source=str(store.root), lake=str(lake))
     began = time.perf_counter()
     done = sync_days(STATE_VECTORS, days, store, lake, settings, date(2026, 1, 1), lambda text: None)
     seconds = time.perf_counter() - began
@@ -87,11 +88,13 @@ def time_sync(store: LocalStore, lake: Lake, days: list[str]) -> float:
 
 
 def time_run(store: LocalStore, lake: Lake, days: list[str], home: Path) -> float:
-    resource = OpenSkyResource(source=str(store.root), lake=str(lake.root))
+    resource = OpenSkyResource(source=str(store.root), lake=str(lake))
     tags = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         began = time.perf_counter()
-        done = dg.materialize([raw_state_vectors], resources={"opensky": resource}, instance=instance, tags=tags)
+        done = dg.materialize(
+            [raw_state_vectors], resources={"opensky": resource, "spark": SparkResource()}, instance=instance, tags=tags
+        )
         assert done.success
         return time.perf_counter() - began
 
