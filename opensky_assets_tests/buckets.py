@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opensky_assets.sources.store import LocalStore, ObjectGone, SourceObject
+from opensky_assets_tests.containers import gz
+from opensky_assets_tests.mutations import sound_file
 
 TODAY = date(2023, 1, 1)
 
@@ -30,6 +32,16 @@ def put(bucket: Path, key: str, data: bytes, mtime: int | None = None) -> Path:
         os.utime(staged, (mtime, mtime))
     staged.replace(path)
     return path
+
+
+def write_half_a_year(bucket: Path) -> Path:
+    """Flight lists of January to June 2019, 200 flights and a broken line each; that of April is damaged."""
+    for month in range(1, 7):
+        first = date(2019, month, 1)
+        lines = sound_file(random.Random(month), "flights", 200, first, first.replace(day=28))
+        key = f"flights/flightlist_2019{month:02d}01_2019{month:02d}28.csv.gz"
+        put(bucket, key, gz(b"\n".join([*lines, b"broken"])) if month != 4 else b"damaged")
+    return bucket
 
 
 def let_others_in(path: Path) -> None:

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
 
-from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of
+from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import OTHER_FORMAT, Period, is_metadata, may_hold_rows, read_key
-from opensky_assets.sources.store import SIMULATED_MARKER, ObjectStore, SourceObject
+from opensky_assets.sources.keys import Period, is_metadata, may_hold_rows, read_key
+from opensky_assets.sources.store import ObjectStore, SourceObject
 
 MOST_RUNS = 20
 MOST_COMPARED = 50_000
@@ -173,14 +173,14 @@ def look(
 
 def _slot(key: str, bounds: Period) -> str | None:
     """The slot of an object: `f`, `s` its table and its days; `u` for unknown days; `None`: not to be asked for."""
-    facts = None if key == SIMULATED_MARKER or OTHER_FORMAT.search(key) else read_key(key)
+    if is_left_alone(key):
+        return None
+    facts = read_key(key)
     if facts is not None and facts.period is not None:
-        first, last = max(facts.period.first, bounds.first), min(facts.period.last, bounds.last)
-        return _dated(facts.table, facts.period.first, facts.period.last) if first <= last else None
+        inside = facts.period.within(bounds)
+        return _dated(facts.table, facts.period.first, facts.period.last) if inside.first <= inside.last else None
     if facts is not None:
         return _unknown(facts.table, key)
-    if key == SIMULATED_MARKER or OTHER_FORMAT.search(key):
-        return None
     if is_metadata(key):
         return AIRCRAFT_SLOT
     return _unknown("", key) if may_hold_rows(key) else None
@@ -201,7 +201,7 @@ def _unknown(table: str, key: str) -> str:
 def _days_of_slot(slot: str, bounds: Period) -> list[str]:
     first, _, last = slot[1:].partition("-")
     period = Period(date.fromisoformat(first), date.fromisoformat(last or first))
-    return list(days_of(Period(max(period.first, bounds.first), min(period.last, bounds.last))))
+    return list(days_of(period.within(bounds)))
 
 
 _TABLES = {name[0]: name for name in RAW_TABLES}

@@ -131,7 +131,7 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
     seen: set[str] = set()
     for item in store.list():
         seen.add(item.key)
-        if item.key == SIMULATED_MARKER or OTHER_FORMAT.search(item.key):
+        if is_left_alone(item.key):
             continue
         try:
             found = _recognise(store, item, today, manifests)
@@ -150,6 +150,11 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
     )
 
 
+def is_left_alone(key: str) -> bool:
+    """Whether an object is known to hold no rows of its own: the marker, and the same hour in another format."""
+    return key == SIMULATED_MARKER or OTHER_FORMAT.search(key) is not None
+
+
 def _wanted(period: Period, settings: Settings) -> bool:
     if settings.year is settings.month is settings.day is None:
         return True
@@ -162,8 +167,7 @@ def _recognise(
     """Table and period of an object: by its key, by what the lake remembers of it, by its header."""
     bounds = calendar(today)
     if facts := read_key(item.key):
-        named = facts.period or bounds
-        return facts.table, Period(max(named.first, bounds.first), min(named.last, bounds.last))
+        return facts.table, (facts.period or bounds).within(bounds)
     for table, known in manifests.items():
         if item.key in known and known[item.key].source == item:
             return table, bounds

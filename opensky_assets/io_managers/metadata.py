@@ -83,7 +83,12 @@ def day_metadata(done: SyncReport, lake: Lake, contract: Contract) -> dict[str, 
             **({"quarantined_by_reason": facts.reasons} if facts.reasons else {}),
             **({"incomplete_without": facts.waiting} if facts.waiting else {}),
         }
-    if len(found) <= MOST_PREVIEWS:
-        for day, files in lake.day_files(contract.path, found).items():
-            found[day]["preview"] = preview(next(lake.parquet(files[0]).iter_batches(PREVIEW_ROWS)))
+    add_previews(found, lake, contract)
     return found
+
+
+def add_previews(facts: dict[str, dict[str, Any]], lake: Lake, contract: Contract) -> None:
+    """Add the first rows of each day to its facts."""
+    if len(facts) <= MOST_PREVIEWS:
+        for day, files in lake.day_files(contract.path, facts).items():
+            facts[day]["preview"] = preview(next(lake.parquet(files[0]).iter_batches(PREVIEW_ROWS)))

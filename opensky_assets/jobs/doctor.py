@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 
 from opensky_assets.dagster_home import dagster_home
 from opensky_assets.lake import LakeError, open_lake
+from opensky_assets.lake.files import nearest_folder
 from opensky_assets.settings import Settings, SettingsError, load_settings
 from opensky_assets.sources.store import SourceError, open_source, source_kind
 from opensky_assets.spark import SparkUnavailable, prepare_process
@@ -119,19 +119,17 @@ def _source(settings: Settings) -> Finding:
 
 def _lake(settings: Settings) -> Finding:
     """Writes a file, reads it and takes it away again."""
-    name = f"_staging/doctor-{uuid.uuid4().hex[:8]}"
+    name = f"doctor-{uuid.uuid4().hex[:8]}"
     try:
         lake = open_lake(settings)
-        with TemporaryDirectory(dir=_staging_dir(settings)) as folder:
-            staged = Path(folder) / "doctor"
+        with lake.run() as run:
+            staged = run.folder("doctor") / name
             staged.write_text(name)
-            lake.files.put(staged, name)
-        read = lake.files.read(name).decode()
-        lake.files.delete(name)
+            lake.publish({name: staged})
+            read = lake.files.read(name).decode()
+            lake.publish({}, drop=[name])
     except LakeError as error:
         return Finding("lake", settings.lake, str(error))
-    except OSError as error:
-        return Finding("lake", settings.lake, f"cannot be written ({error.strerror}): set OPENSKY_LAKE")
     if read != name:
         return Finding("lake", str(lake), "gives back something else than was written: is it one store?")
     free = lake.files.free_bytes()
@@ -143,19 +141,8 @@ def _lake(settings: Settings) -> Finding:
     return Finding("lake", found)
 
 
-def _staging_dir(settings: Settings) -> str | None:
-    """On the lake's own disk, where it has one: a rename does not cross disks."""
-    if "://" in settings.lake:
-        return None
-    folder = Path(settings.lake).resolve()
-    while not folder.exists():
-        folder = folder.parent
-    return str(folder)
-
-
 def _disk(what: str, folder: Path, setting: str) -> Finding:
-    while not folder.exists():
-        folder = folder.parent
+    folder = nearest_folder(folder)
     if not os.access(folder, os.W_OK):
         return Finding(what, str(folder), f"this user may not write there; set {setting}")
     return Finding(what, f"{folder} can be written")

@@ -135,6 +135,13 @@ def _writing(root: Path) -> Iterator[None]:
         raise _explain(error, root) from error
 
 
+def nearest_folder(path: Path) -> Path:
+    """The path, or the first above it that is there: what is to be made in it need not be there yet."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 @dataclass(frozen=True)
 class LocalFiles:
     """A folder. Nothing but the lake may be in it."""
@@ -268,7 +275,4 @@ class LocalFiles:
             )
 
     def free_bytes(self) -> int:
-        folder = self.root  # which need not be there yet
-        while not folder.exists():
-            folder = folder.parent
-        return shutil.disk_usage(folder).free
+        return shutil.disk_usage(nearest_folder(self.root)).free

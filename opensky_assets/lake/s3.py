@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,14 +95,19 @@ class S3Files:
         pages = self._ask(lambda _: list(self.place.list(f"{folder}/", Delimiter="/")))
         return [p["Prefix"][len(prefix) : -1] for page in pages for p in page.get("CommonPrefixes", ())]
 
-    def find(self, path: str) -> Stored | None:
+    def _head(self, path: str) -> dict[str, Any] | None:
+        """What the store says of an object, if it is there."""
         try:
-            found = self.place.client().head_object(**self._at(path))
+            answer: dict[str, Any] = self.place.client().head_object(**self._at(path))
         except s3_errors() as error:
             if code_of(error) in NOT_THERE:
                 return None
             raise self._error(error) from None
-        return Stored(path, found["ContentLength"], found["LastModified"].timestamp())
+        return answer
+
+    def find(self, path: str) -> Stored | None:
+        found = self._head(path)
+        return Stored(path, found["ContentLength"], found["LastModified"].timestamp()) if found else None
 
     def read(self, path: str) -> bytes:
         try:
@@ -157,13 +162,8 @@ class S3Files:
 
     def _end_lease(self, path: str) -> None:
         """Take away a lock that nobody renews any more."""
-        try:
-            answer = self.place.client().head_object(**self._at(path))
-        except s3_errors() as error:
-            if code_of(error) in NOT_THERE:
-                return
-            raise self._error(error) from None
-        if _server_time(answer) - answer["LastModified"].timestamp() > LEASE_S:
+        found = self._head(path)
+        if found and _server_time(found) - found["LastModified"].timestamp() > LEASE_S:
             self.delete(path)
 
     def _renew(self, path: str, owner: str, done: threading.Event) -> None:
@@ -177,24 +177,26 @@ class S3Files:
     def run(self) -> Iterator[tuple[Staging, float | None]]:
         user = os.getuid() if hasattr(os, "getuid") else ""
         lake = hashlib.sha256(self.place.named.encode()).hexdigest()[:16]
-        for upload in self._uploads():
+        uploads, before = self._leftovers()
+        for upload in uploads:
             target = {"Bucket": self.place.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
             self._ask(partial(_abort, target))
         with staging(Path(tempfile.gettempdir()) / f"opensky-assets-{user}" / lake) as (run, _):
-            yield run, self.leftovers_before()
+            yield run, before
 
     def leftovers_before(self) -> float:
-        return _server_time(self._ask(lambda s3: s3.list_objects_v2(Bucket=self.place.bucket, MaxKeys=1))) - LEFTOVER_S
+        return self._leftovers()[1]
 
     def unfinished(self) -> Iterator[Stored]:
-        for upload in self._uploads():
+        for upload in self._leftovers()[0]:
             yield Stored(upload["Key"][len(self.place.key("")) :], 0, upload["Initiated"].timestamp())
 
-    def _uploads(self) -> list[dict[str, Any]]:
-        """Puts in pieces that were begun long ago and never completed."""
+    def _leftovers(self) -> tuple[list[dict[str, Any]], float]:
+        """Puts in pieces that were begun long ago and never completed, and since when that is long, by the store's
+        clock."""
         answer = self._ask(lambda s3: s3.list_multipart_uploads(Bucket=self.place.bucket, Prefix=self.place.key("")))
         before = _server_time(answer) - LEFTOVER_S
-        return [upload for upload in answer.get("Uploads", ()) if upload["Initiated"].timestamp() < before]
+        return [upload for upload in answer.get("Uploads", ()) if upload["Initiated"].timestamp() < before], before
 
     def free_bytes(self) -> None:
         return None
@@ -210,6 +212,14 @@ def _server_time(answer: dict[str, Any]) -> float:
 
 
 def _arrow(place: S3Place) -> FileSystem:
+    """The file system with the credentials of now. A new one would connect anew for each file that is read."""
+    credentials = None if place.anonymous else place.session().get_credentials()
+    key = credentials.get_frozen_credentials() if credentials else None
+    return _filesystem(place, *((key.access_key, key.secret_key, key.token) if key else (None, None, None)))
+
+
+@lru_cache(maxsize=4)
+def _filesystem(place: S3Place, access_key: str | None, secret_key: str | None, token: str | None) -> FileSystem:
     from pyarrow.fs import S3FileSystem
 
     options: dict[str, Any] = {"region": place.region or place.session().region_name or "us-east-1"}
@@ -218,8 +228,4 @@ def _arrow(place: S3Place) -> FileSystem:
         options |= {"endpoint_override": host, "scheme": scheme or "https", "force_virtual_addressing": False}
     if place.anonymous:
         return S3FileSystem(anonymous=True, **options)
-    credentials = place.session().get_credentials()
-    if credentials is None:
-        return S3FileSystem(**options)
-    key = credentials.get_frozen_credentials()
-    return S3FileSystem(access_key=key.access_key, secret_key=key.secret_key, session_token=key.token, **options)
+    return S3FileSystem(access_key=access_key, secret_key=secret_key, session_token=token, **options)

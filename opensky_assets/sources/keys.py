@@ -32,6 +32,10 @@ class Period:
     def __contains__(self, day: date) -> bool:
         return self.first <= day <= self.last
 
+    def within(self, bounds: Period) -> Period:
+        """What of it is in `bounds`; nothing where the first day is behind the last."""
+        return Period(max(self.first, bounds.first), min(self.last, bounds.last))
+
 
 @dataclass(frozen=True)
 class KeyFacts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +16,7 @@ from opensky_assets.alerts import Alert, AlertNotSent, send
 from opensky_assets.settings import Settings
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_list
+from opensky_assets_tests.serving import serving
 
 
 class Hook(HTTPServer):
@@ -66,18 +66,14 @@ class Mailbox(socketserver.TCPServer):
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    with Hook() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Hook()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    with Mailbox() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Mailbox()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

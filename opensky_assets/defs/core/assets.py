@@ -5,12 +5,12 @@ from typing import Any
 import dagster as dg
 
 from opensky_assets.ingest.reference import snapshot_of
-from opensky_assets.io_managers.metadata import MOST_PREVIEWS, PREVIEW_ROWS, lineage, preview, table_metadata
+from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
 from opensky_assets.resources.failures import permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, ENRICHED_STATES
+from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.transforms.enrich import (
     FLIGHT_ENRICHMENT,
     FLIGHT_LINEAGE,
@@ -41,41 +41,32 @@ def enriched(
     for day, found in facts.items():
         uri = lake.uri(f"{what.result.path}/day={day}")
         found |= {"dagster/partition_row_count": rows.get(day, 0), "dagster/uri": uri, **spark.metadata()}
-    if len(facts) <= MOST_PREVIEWS:
-        for day, paths in lake.day_files(what.result.path, facts).items():
-            facts[day]["preview"] = preview(next(lake.parquet(paths[0]).iter_batches(PREVIEW_ROWS)))
+    add_previews(facts, lake, what.result)
     return materialized_days(context, facts)
 
 
-@dg.asset(
-    group_name="core",
-    kinds={"parquet", "duckdb", "spark", "ibis"},
-    partitions_def=DAILY,
-    backfill_policy=SINGLE_RUN,
-    deps=["raw_flights", "aircraft_database", "airports"],
-    pool="spark",
-    code_version=ENRICHED_FLIGHTS.version,
-    description=ENRICHED_FLIGHTS.description,
-    metadata={**table_metadata(ENRICHED_FLIGHTS), **lineage(FLIGHT_LINEAGE)},
-)
-def enriched_flights(
-    context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource
-) -> dg.MaterializeResult:
-    return enriched(context, opensky, spark, FLIGHT_ENRICHMENT)
+def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) -> dg.AssetsDefinition:
+    """The asset of an enriched table: its raw table, joined with its reference tables. `columns` is its lineage."""
+
+    @dg.asset(
+        name=what.result.name,
+        group_name="core",
+        kinds={"parquet", "duckdb", "spark", "ibis"},
+        partitions_def=DAILY,
+        backfill_policy=SINGLE_RUN,
+        deps=[f"raw_{what.raw.name}", *(reference.name for reference in what.references)],
+        pool="spark",
+        code_version=what.result.version,
+        description=what.result.description,
+        metadata={**table_metadata(what.result), **lineage(columns)},
+    )
+    def asset(
+        context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource
+    ) -> dg.MaterializeResult:
+        return enriched(context, opensky, spark, what)
+
+    return asset
 
 
-@dg.asset(
-    group_name="core",
-    kinds={"parquet", "duckdb", "spark", "ibis"},
-    partitions_def=DAILY,
-    backfill_policy=SINGLE_RUN,
-    deps=["raw_state_vectors", "aircraft_database"],
-    pool="spark",
-    code_version=ENRICHED_STATES.version,
-    description=ENRICHED_STATES.description,
-    metadata={**table_metadata(ENRICHED_STATES), **lineage(STATE_LINEAGE)},
-)
-def enriched_state_vectors(
-    context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource
-) -> dg.MaterializeResult:
-    return enriched(context, opensky, spark, STATE_ENRICHMENT)
+enriched_flights = enriched_asset(FLIGHT_ENRICHMENT, FLIGHT_LINEAGE)
+enriched_state_vectors = enriched_asset(STATE_ENRICHMENT, STATE_LINEAGE)

@@ -1,6 +1,5 @@
 """The Spark engine on this machine: the same files as the local engine's, and no secret told."""
 
-import random
 from datetime import date
 from pathlib import Path
 
@@ -16,10 +15,8 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.sources.store import LocalStore
-from opensky_assets_tests.buckets import TODAY, files_of, put
-from opensky_assets_tests.containers import gz
+from opensky_assets_tests.buckets import TODAY, files_of, put, write_half_a_year
 from opensky_assets_tests.lakes import LocalLake
-from opensky_assets_tests.mutations import sound_file
 from opensky_assets_tests.unit.ingest.test_runner import DeadlyStore
 
 pytestmark = pytest.mark.services
@@ -37,12 +34,7 @@ def hours(tmp_path_factory):
 
 @pytest.fixture
 def lists(tmp_path):
-    for month in range(1, 7):
-        first = date(2019, month, 1)
-        lines = sound_file(random.Random(month), "flights", 200, first, first.replace(day=28))
-        key = f"flights/flightlist_2019{month:02d}01_2019{month:02d}28.csv.gz"
-        put(tmp_path / "bucket", key, gz(b"\n".join([*lines, b"broken"])) if month != 4 else b"damaged")
-    return tmp_path / "bucket"
+    return write_half_a_year(tmp_path / "bucket")
 
 
 def test_state_hours_become_the_same_files(hours, tmp_path, session, monkeypatch):

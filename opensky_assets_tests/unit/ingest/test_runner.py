@@ -1,7 +1,6 @@
 """Many objects at once: the same files whoever reads them, and one object's trouble stops no other."""
 
 import os
-import random
 import signal
 from dataclasses import dataclass
 from datetime import date
@@ -16,22 +15,15 @@ from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
-from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
-from opensky_assets_tests.containers import gz
+from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put, write_half_a_year
 from opensky_assets_tests.lakes import LocalLake
-from opensky_assets_tests.mutations import sound_file
 
 DAYS = list(days_of(Period(date(2019, 1, 1), date(2019, 12, 31))))
 
 
 @pytest.fixture
 def bucket(tmp_path):
-    for month in range(1, 7):
-        first = date(2019, month, 1)
-        lines = sound_file(random.Random(month), "flights", 200, first, first.replace(day=28))
-        key = f"flights/flightlist_2019{month:02d}01_2019{month:02d}28.csv.gz"
-        put(tmp_path / "bucket", key, gz(b"\n".join([*lines, b"broken"])) if month != 4 else b"damaged")
-    return tmp_path / "bucket"
+    return write_half_a_year(tmp_path / "bucket")
 
 
 def sync(bucket, lake, workers):

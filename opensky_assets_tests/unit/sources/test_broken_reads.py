@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ import pytest
 from opensky_assets.sources import s3
 from opensky_assets.sources.s3 import S3Place, S3Store
 from opensky_assets.sources.store import ObjectGone, SourceObject
+from opensky_assets_tests.serving import serving
 
 BODY = b"".join(b"%06d\n" % n for n in range(30_000))
 ETAG = hashlib.md5(BODY).hexdigest()
@@ -68,10 +68,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+    with serving(Server()) as made:
         yield made
-        made.shutdown()
 
 
 def test_a_read_that_breaks_goes_on_where_it_was(server: Server) -> None:
