@@ -34,6 +34,14 @@ class Stored:
     modified: float
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A file that another machine has handed to the lake, and no reader sees yet. `handle` is text that only its
+    `Files` understands, so that it can go from process to process."""
+
+    handle: str
+
+
 class Files(Protocol):
     """The files of one lake. Paths are relative to it, with `/`. Everything raises `LakeError` where the lake cannot
     be reached or written, with what to do about it."""
@@ -79,7 +87,11 @@ class Files(Protocol):
         """Its bytes. Raises `FileNotFoundError`."""
         ...
 
-    def put(self, staged: Path, path: str) -> None:
+    def send(self, staged: Path, path: str) -> Sent:
+        """Hand over a staged file that another process is to `put` in place later, maybe on another machine."""
+        ...
+
+    def put(self, staged: Path | Sent, path: str) -> None:
         """Put a staged file in place, so that a reader sees the old one or the new one, whole. It may be moved."""
         ...
 
@@ -211,8 +223,13 @@ class LocalFiles:
         except OSError as error:
             raise _explain(error, self.root) from None
 
-    def put(self, staged: Path, path: str) -> None:
+    def send(self, staged: Path, path: str) -> Sent:
+        return Sent(str(staged))  # all machines see the folder
+
+    def put(self, staged: Path | Sent, path: str) -> None:
         target = self.root / path
+        if isinstance(staged, Sent):
+            staged = Path(staged.handle)
         with _writing(self.root):
             for again in range(ATTEMPTS):
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opensky_assets.lake.files import Files, LakeError, LocalFiles, Stored
+from opensky_assets.lake.files import Files, LakeError, LocalFiles, Sent, Stored
 from opensky_assets.lake.manifest import Held, Manifest
 from opensky_assets.lake.staging import Staging
 from opensky_assets.sources.s3 import S3Place
@@ -199,7 +200,17 @@ class Lake:
             if file.path.endswith(".parquet") and file.path not in named and file.modified < before:
                 yield file
 
-    def publish(self, files: Mapping[str, Path], drop: Iterable[str] = ()) -> None:
+    @contextmanager
+    def task(self, run: Staging) -> Iterator[Staging]:
+        """Where a task of `run` stages, on whatever machine it is: with the run, below a lake in a folder, which all
+        see; else on its own machine."""
+        if isinstance(self.files, LocalFiles):
+            yield run
+        else:
+            with tempfile.TemporaryDirectory(prefix="opensky-") as folder:
+                yield Staging(Path(folder))
+
+    def publish(self, files: Mapping[str, Path | Sent], drop: Iterable[str] = ()) -> None:
         """Publish staged `files` under their paths in the lake, each at once, then remove those of `drop`.
 
         Everything that anybody writes to the lake goes through here, or through `commit`, which ends in here.
@@ -264,9 +275,15 @@ def _in_bucket(place: S3Place) -> Lake:
     return Lake(S3Files(place))
 
 
-def open_lake(settings: Settings) -> Lake:
-    """The lake of the settings."""
+def lake_place(settings: Settings) -> S3Place | Path:
+    """Where the lake of the settings is."""
     if settings.lake.startswith("s3://"):
         where = (settings.lake, settings.lake_endpoint, settings.lake_region, settings.lake_profile)
-        return _in_bucket(S3Place.of(*where, anonymous=False))
-    return Lake.at(Path(settings.lake))
+        return S3Place.of(*where, anonymous=False)
+    return Path(settings.lake)
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake of the settings."""
+    place = lake_place(settings)
+    return Lake.at(place) if isinstance(place, Path) else _in_bucket(place)

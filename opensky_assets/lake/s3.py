@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import tempfile
@@ -11,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from opensky_assets.lake.files import LakeError, Stored
+from opensky_assets.lake.files import LakeError, Sent, Stored
 from opensky_assets.lake.staging import Staging, staging
 from opensky_assets.sources.s3 import ALREADY_THERE, NOT_THERE, S3Place, advice, broken_reads, code_of, s3_errors
 
@@ -33,10 +34,21 @@ LEASE_S = 60
 LEFTOVER_S = 3600
 """An object's files and its manifest are put within minutes: what no manifest names after an hour was left behind."""
 
+UNFINISHED_S = 24 * 3600
+"""Executors send pieces whose file its run completes at its end, which may be hours later. No reader sees them."""
+
 ATTEMPTS = 6
 
 MULTIPART_BYTES = 64 << 20
 """Larger files are put in pieces of this size, and are there when the last piece is."""
+
+
+@dataclass
+class _Lease:
+    """A lock that is held: the ETag of its object as it was last written by its holder."""
+
+    etag: str
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -125,20 +137,41 @@ class S3Files:
             raise self._error(error) from None
         return body
 
-    def put(self, staged: Path, path: str) -> None:
+    def send(self, staged: Path, path: str) -> Sent:
+        """All pieces of the file: it is there when `put` completes them."""
+        at = self._at(path)
+        upload = self._ask(lambda s3: s3.create_multipart_upload(**at))["UploadId"]
+        parts: list[dict[str, Any]] = []
+        with staged.open("rb") as file:
+            while piece := file.read(MULTIPART_BYTES):
+                given = {"UploadId": upload, "PartNumber": len(parts) + 1, "Body": piece}
+                answer = self._ask(lambda s3, given=given: s3.upload_part(**at, **given))  # type: ignore[misc]
+                parts.append({"ETag": answer["ETag"], "PartNumber": given["PartNumber"]})
+        return Sent(json.dumps({"UploadId": upload, "MultipartUpload": {"Parts": parts}}))
+
+    def put(self, staged: Path | Sent, path: str) -> None:
+        if isinstance(staged, Sent):
+            pieces = json.loads(staged.handle)
+            self._ask(lambda s3: s3.complete_multipart_upload(**self._at(path), **pieces))
+            return
         from boto3.s3.transfer import TransferConfig
 
         config = TransferConfig(multipart_threshold=MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES)
         self._ask(lambda s3: s3.upload_file(str(staged), *self._at(path).values(), Config=config))
 
     def put_first(self, text: str, path: str) -> bool:
+        return self._put_first(text, path) is not None
+
+    def _put_first(self, text: str, path: str) -> str | None:
+        """The ETag of what was written, if it was."""
         try:
-            self.place.client().put_object(**self._at(path), Body=text.encode(), IfNoneMatch="*")
+            answer = self.place.client().put_object(**self._at(path), Body=text.encode(), IfNoneMatch="*")
         except s3_errors() as error:
             if code_of(error) in ALREADY_THERE:
-                return False
+                return None
             raise self._error(error) from None
-        return True
+        etag: str = answer["ETag"]
+        return etag
 
     def delete(self, path: str) -> None:
         self._ask(lambda s3: s3.delete_object(**self._at(path)))
@@ -147,18 +180,19 @@ class S3Files:
     def lock(self, name: str) -> Iterator[None]:
         path = f"_manifest/{name}"
         owner = uuid.uuid4().hex
-        while not self.put_first(owner, path):
+        while (etag := self._put_first(owner, path)) is None:
             self._end_lease(path)
             time.sleep(random.uniform(0.05, 0.5))
-        done = threading.Event()
-        renewer = threading.Thread(target=self._renew, args=(path, owner, done), daemon=True)
+        lease = _Lease(etag)
+        renewer = threading.Thread(target=self._renew, args=(path, owner, lease), daemon=True)
         renewer.start()
         try:
             yield
         finally:
-            done.set()
+            lease.over.set()
             renewer.join()
-            self.delete(path)
+            if (found := self._head(path)) and found["ETag"] == lease.etag:
+                self.delete(path)
 
     def _end_lease(self, path: str) -> None:
         """Take away a lock that nobody renews any more."""
@@ -166,9 +200,15 @@ class S3Files:
         if found and _server_time(found) - found["LastModified"].timestamp() > LEASE_S:
             self.delete(path)
 
-    def _renew(self, path: str, owner: str, done: threading.Event) -> None:
-        while not done.wait(LEASE_S / 4):
-            self.place.client().put_object(**self._at(path), Body=owner.encode())
+    def _renew(self, path: str, owner: str, lease: _Lease) -> None:
+        """Write the lock anew while it is ours. Where that fails, it is tried again until the lease is over."""
+        while not lease.over.wait(LEASE_S / 4):
+            try:
+                answer = self.place.client().put_object(**self._at(path), Body=owner.encode(), IfMatch=lease.etag)
+                lease.etag = answer["ETag"]
+            except s3_errors() as error:
+                if code_of(error) in {*ALREADY_THERE, *NOT_THERE}:
+                    return  # taken away, and maybe somebody else's now
 
     def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
         return self.lock(f"commit-{key_hash}.lock")  # one an object: uploads take a while
@@ -177,26 +217,31 @@ class S3Files:
     def run(self) -> Iterator[tuple[Staging, float | None]]:
         user = os.getuid() if hasattr(os, "getuid") else ""
         lake = hashlib.sha256(self.place.named.encode()).hexdigest()[:16]
-        uploads, before = self._leftovers()
+        uploads, now = self._unfinished()
         for upload in uploads:
             target = {"Bucket": self.place.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
             self._ask(partial(_abort, target))
         with staging(Path(tempfile.gettempdir()) / f"opensky-assets-{user}" / lake) as (run, _):
-            yield run, before
+            yield run, now - LEFTOVER_S
 
     def leftovers_before(self) -> float:
-        return self._leftovers()[1]
+        return self._unfinished()[1] - LEFTOVER_S
 
     def unfinished(self) -> Iterator[Stored]:
-        for upload in self._leftovers()[0]:
+        for upload in self._unfinished()[0]:
             yield Stored(upload["Key"][len(self.place.key("")) :], 0, upload["Initiated"].timestamp())
 
-    def _leftovers(self) -> tuple[list[dict[str, Any]], float]:
-        """Puts in pieces that were begun long ago and never completed, and since when that is long, by the store's
-        clock."""
-        answer = self._ask(lambda s3: s3.list_multipart_uploads(Bucket=self.place.bucket, Prefix=self.place.key("")))
-        before = _server_time(answer) - LEFTOVER_S
-        return [upload for upload in answer.get("Uploads", ()) if upload["Initiated"].timestamp() < before], before
+    def _unfinished(self) -> tuple[list[dict[str, Any]], float]:
+        """Puts in pieces that were begun long ago and never completed, and what time it is by the store's clock."""
+        uploads: list[dict[str, Any]] = []
+        try:
+            pages = self.place.client().get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.key("")):
+                now = _server_time(page)
+                uploads += page.get("Uploads", ())
+        except s3_errors() as error:
+            raise self._error(error) from None
+        return [upload for upload in uploads if now - upload["Initiated"].timestamp() > UNFINISHED_S], now
 
     def free_bytes(self) -> None:
         return None

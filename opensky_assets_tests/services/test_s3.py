@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -22,13 +21,14 @@ from opensky_assets.lake import Lake, LakeError, open_lake
 from opensky_assets.lake.connect import connect
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.tables import TABLES
-from opensky_assets.settings import Settings, load_settings
+from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.sources.store import SourceError, open_source
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.services.conftest import SECRET_KEY, S3Server
 from opensky_assets_tests.services.cutting_proxy import CuttingProxy
+from opensky_assets_tests.services.places import AnonymousSource, settings_of
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
@@ -49,10 +49,6 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bucket
 
 
-def settings_of(source: str, lake: str, endpoint: str, **others: object) -> Settings:
-    return load_settings(source=source, lake=lake, source_endpoint=endpoint, lake_endpoint=endpoint, **others)
-
-
 def ingest(settings: Settings) -> Lake:
     lake = open_lake(settings)
     for contract in (FLIGHTS, STATE_VECTORS):
@@ -64,33 +60,7 @@ def contents(lake: Lake, *folders: str) -> dict[str, bytes]:
     return {file.path: lake.files.read(file.path) for folder in folders for file in lake.files.walk(folder)}
 
 
-@dataclass(frozen=True)
-class BucketPlace(Place):
-    """A lake in a bucket."""
-
-    server: S3Server
-    lake_uri: str
-
-    def environment(self) -> dict[str, str]:
-        return (
-            super().environment()
-            | self.server.environment
-            | {"OPENSKY_LAKE": self.lake_uri, "OPENSKY_LAKE_ENDPOINT": self.server.endpoint}
-            | {"OPENSKY_SOURCE_ENDPOINT": self.server.endpoint}
-        )
-
-
 # --- the whole chain -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class AnonymousSource(BucketPlace):
-    """A source that anybody may read, named by `uri`, beside a lake that needs a key."""
-
-    uri: str
-
-    def environment(self) -> dict[str, str]:
-        return super().environment() | {"OPENSKY_SOURCE": self.uri, "OPENSKY_SOURCE_ANONYMOUS": "true"}
 
 
 def tables_of(lake: Lake) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
@@ -190,13 +160,13 @@ def test_a_file_put_in_pieces_is_there_when_the_last_one_is(s3_server: S3Server,
         assert len(client.list_multipart_uploads(Bucket="pieces")["Uploads"]) == 1  # it may belong to a living run
     import opensky_assets.lake.s3 as s3
 
-    s3.LEFTOVER_S, kept = -60, s3.LEFTOVER_S
+    s3.UNFINISHED_S, kept = -60, s3.UNFINISHED_S
     try:
         assert [file.path for file in lake.files.unfinished()] == ["raw/flights/day=2020-01-01/begun.parquet"]
         with lake.run():
             assert "Uploads" not in client.list_multipart_uploads(Bucket="pieces")
     finally:
-        s3.LEFTOVER_S = kept
+        s3.UNFINISHED_S = kept
 
 
 def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
