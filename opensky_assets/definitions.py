@@ -19,6 +19,7 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
     `dg.load_from_defs_folder` would do the same, but it imports every installed library that registers components,
     dagster_dbt and dagster_aws among them: four seconds at every start of the command line.
     """
+    spark = SparkResource()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)  # what is preview or beta is pinned and tested here
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -26,9 +27,9 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
             "opensky_assets.defs",
             resources={
                 "opensky": opensky,
-                "io_manager": LakeIOManager(opensky=opensky),
+                "io_manager": LakeIOManager(opensky=opensky, spark=spark),
                 "dbt": DbtResource(),
-                "spark": SparkResource(),
+                "spark": spark,
             },
             # Dagster's default starts a process a step, five core-seconds each; the work in a step is parallel here.
             executor=dg.in_process_executor,

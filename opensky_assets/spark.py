@@ -11,12 +11,16 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from opensky_assets.ingest.runner import WORKER_ENVIRONMENT
+from opensky_assets.lake import lake_place
 from opensky_assets.settings import Settings
+from opensky_assets.sources.s3 import S3Place
 
 OLDEST_JAVA = 17
 
@@ -31,8 +35,37 @@ SECRET = re.compile(r"(?i)secret|password|token|access[.]?key|api[.]?key")
 """Options that Spark itself hides in its pages and logs."""
 
 
+HADOOP, AWS_SDK = "3.5.0", "2.35.4"
+"""The Hadoop in pyspark's own jars, and the SDK that this Hadoop is built with."""
+
+S3A_PACKAGES = (
+    f"org.apache.hadoop:hadoop-aws:{HADOOP}",
+    *(f"software.amazon.awssdk:{name}:{AWS_SDK}" for name in ("s3", "s3-transfer-manager", "sts")),
+)
+"""What S3A needs, by coordinates on Maven Central: 18 MB. hadoop-aws asks for all services of AWS, 690 MB."""
+
+
 class SparkUnavailable(Exception):
     """Spark cannot run here; the text says what to do."""
+
+
+class SparkGaveUp(Exception):
+    """A task failed more often than Spark tries again; what is published stays."""
+
+
+@contextmanager
+def gave_up() -> Iterator[None]:
+    """Let a job of Spark that fails tell its reason in one line, without Java's. Raises `SparkGaveUp`."""
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        yield
+    except Py4JJavaError as error:
+        reason = str(error.java_exception.getMessage()).strip().splitlines()[0]
+        raise SparkGaveUp(
+            f"Spark gave up ({reason}); what is published stays. Run again; where executors are killed for want of "
+            "memory, give each fewer cores (spark.executor.cores in OPENSKY_SPARK_CONF)"
+        ) from error
 
 
 def is_loopback(master: str) -> bool:
@@ -56,7 +89,31 @@ def session_options(settings: Settings) -> dict[str, str]:
     }
     if is_loopback(settings.spark_master):
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    if isinstance(place := lake_place(settings), S3Place):
+        options |= s3a_options(place)
+        if "spark.jars" not in settings.spark_options:
+            options["spark.jars.packages"] = ",".join(S3A_PACKAGES)
+            options["spark.jars.excludes"] = "software.amazon.awssdk:bundle"
     return options | settings.spark_options
+
+
+def s3a_options(place: S3Place) -> dict[str, str]:
+    """How Spark reads a bucket: as boto3 does here, with the credentials that AWS's usual chain finds on each machine.
+    No secret is among the options."""
+    own = f"spark.hadoop.fs.s3a.bucket.{place.bucket}"
+    options = {
+        f"{own}.path.style.access": "true",
+        f"{own}.aws.credentials.provider": "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
+    }
+    if place.endpoint:
+        options[f"{own}.endpoint"] = place.endpoint
+        options[f"{own}.connection.ssl.enabled"] = str(place.endpoint.startswith("https:")).lower()
+    if place.endpoint or place.region:
+        options[f"{own}.endpoint.region"] = place.region or "us-east-1"
+    if place.profile:
+        for process in ("driver", "executor"):
+            options[f"spark.{process}.defaultJavaOptions"] = f"-Daws.profile={shlex.quote(place.profile)}"
+    return options
 
 
 def prepare_process(settings: Settings) -> None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.runner import Outcome, Progress, Report, attempt
 from opensky_assets.lake import Lake, LakeError, Staging
-from opensky_assets.lake.files import LocalFiles
 from opensky_assets.sources.store import LocalStore, ObjectStore
+from opensky_assets.spark import gave_up
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
 LOOK_SECONDS = 0.5
 """How often the driver looks for progress."""
-
-
-class SparkGaveUp(Exception):
-    """A task failed more often than Spark tries again; what is published stays."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class SparkRunner:
 
         def ingest(task: Task) -> Outcome | _LakeTrouble:
             try:
-                with _staging(lake, run) as own:
+                with lake.task(run) as own:
                     outcome = attempt(task, store, lake, own)
             except LakeError as error:  # as a value: Spark would try it four times and hide what it says
                 return _LakeTrouble(str(error))
@@ -77,17 +70,8 @@ class SparkRunner:
             except BaseException:
                 self.context.cancelJobGroup(group)
                 raise
-        return _checked(job.result() if job.exception() is None else _give_up(job.exception()))
-
-
-@contextmanager
-def _staging(lake: Lake, run: Staging) -> Iterator[Staging]:
-    """Where a task stages: with the run, below a lake in a folder; else on the executor's own disk."""
-    if isinstance(lake.files, LocalFiles):
-        yield run
-    else:
-        with tempfile.TemporaryDirectory(prefix="opensky-") as folder:
-            yield Staging(Path(folder))
+        with gave_up():
+            return _checked(job.result())
 
 
 class _Appending:
@@ -112,15 +96,3 @@ def _checked(found: list[Outcome | _LakeTrouble]) -> list[Outcome]:
             raise LakeError(outcome.message)
         outcomes.append(outcome)
     return outcomes
-
-
-def _give_up(error: BaseException | None) -> list[Outcome | _LakeTrouble]:
-    from py4j.protocol import Py4JJavaError
-
-    if not isinstance(error, Py4JJavaError):
-        raise error or AssertionError
-    reason = str(error.java_exception.getMessage()).strip().splitlines()[0]
-    raise SparkGaveUp(
-        f"Spark gave up ({reason}); what is published stays. Run again; where executors are killed for want of memory, "
-        "give each fewer cores (spark.executor.cores in OPENSKY_SPARK_CONF)"
-    ) from error

@@ -15,11 +15,13 @@ from opensky_assets.lake import Lake
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.partitions import NO_EVENTS, day_event
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import Contract
 from opensky_assets.schemas.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+    from pyspark.sql import DataFrame
 
 CONTRACTS: dict[str, Contract] = {table.name: table.contract for table in TABLES if table.group != "quarantine"}
 """The contract of each asset that is a table of the lake."""
@@ -37,10 +39,12 @@ class LakeIOManager(ConfigurableIOManager):
     """Writes a frame that has a `day` column, ordered by day, as one file a day; loads the days that are asked for.
 
     Takes an Arrow table or reader. Gives, by the annotation of the input: `pa.Table` (the default),
-    `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame` or `duckdb.DuckDBPyRelation`.
+    `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame`, `duckdb.DuckDBPyRelation` or
+    `pyspark.sql.DataFrame`.
     """
 
     opensky: ResourceDependency[OpenSkyResource]
+    spark: ResourceDependency[SparkResource]
 
     def handle_output(self, context: OutputContext, obj: pa.Table | pa.RecordBatchReader) -> None:
         lake, contract = self.opensky.open_lake(), CONTRACTS[context.asset_key.path[-1]]
@@ -69,7 +73,21 @@ class LakeIOManager(ConfigurableIOManager):
         contract = CONTRACTS[context.asset_key.path[-1]]
         days = list(context.asset_partition_keys) if context.has_asset_partitions else None
         dataset = open_dataset(lake, contract, days, partial(_known_rows, context))
-        return convert(dataset, context.dagster_type.typing_type, lake)
+        wanted = context.dagster_type.typing_type
+        if _is_of("pyspark", wanted):
+            return self._spark_frame(context, lake, contract, dataset)
+        return convert(dataset, wanted, lake)
+
+    def _spark_frame(self, context: InputContext, lake: Lake, contract: Contract, dataset: "ds.Dataset") -> "DataFrame":
+        """The dataset's files as Spark reads them, on the engine's Spark or, with the local engine, on this machine."""
+        from opensky_assets.transforms.on_spark import table_frame
+
+        session = self.spark.session(self.opensky.settings(), context.log.info)
+        folder = f"{lake.files.arrow()[1]}/"
+        files = [path.removeprefix(folder) for path in getattr(dataset, "files", ())]
+        if files:
+            return table_frame(session, lake, contract, files)
+        return session.createDataFrame(dataset.schema.empty_table())
 
 
 def _code_versions(context: OutputContext) -> dict[dg.AssetKey, str | None]:
@@ -176,13 +194,18 @@ def _explain_missing(
     )
 
 
+def _is_of(package: str, wanted: Any) -> bool:
+    """Whether a type is one of `package`, which is not imported for those who do not use it."""
+    return getattr(wanted, "__module__", "").split(".")[0] == package
+
+
 def convert(dataset: "ds.Dataset", wanted: Any, lake: Lake) -> Any:
     """A dataset as the type asked for. Raises `TypeError` for one that is not known."""
     if wanted is pl.LazyFrame:
         return pl.scan_pyarrow_dataset(dataset)
     if wanted is pl.DataFrame:
         return pl.DataFrame(dataset.to_table())
-    if getattr(wanted, "__module__", "").split(".")[0] == "pandas":  # not imported for those who do not use it
+    if _is_of("pandas", wanted):
         return dataset.to_table().to_pandas()
     if wanted is pa.RecordBatchReader:
         return dataset.scanner().to_reader()
@@ -192,5 +215,5 @@ def convert(dataset: "ds.Dataset", wanted: Any, lake: Lake) -> Any:
         return dataset.to_table()
     raise TypeError(
         f"cannot load a table as {wanted}: annotate the input as pa.Table, pa.RecordBatchReader, pl.LazyFrame, "
-        "pl.DataFrame, pandas.DataFrame or duckdb.DuckDBPyRelation"
+        "pl.DataFrame, pandas.DataFrame, duckdb.DuckDBPyRelation or pyspark.sql.DataFrame"
     )

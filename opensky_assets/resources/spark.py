@@ -8,7 +8,7 @@ from pydantic import PrivateAttr
 
 from opensky_assets.ingest.runner import Runner, ingest_objects
 from opensky_assets.settings import Settings
-from opensky_assets.spark import SECRET, prepare_process, session_options
+from opensky_assets.spark import SECRET, SparkUnavailable, prepare_process, session_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,6 +62,14 @@ def _start_java(options: dict[str, str]) -> None:
     """Start the driver's Java, where there is none yet. pyspark puts all options into its command line, which every
     user of the machine can read: so the secret ones are left out here, and given to the session later."""
     from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkRuntimeError
 
     shown = SparkConf(loadDefaults=False).setAll([(k, v) for k, v in options.items() if not SECRET.search(k)])
-    SparkContext._ensure_initialized(conf=shown)
+    try:
+        SparkContext._ensure_initialized(conf=shown)
+    except PySparkRuntimeError as error:
+        packages = options.get("spark.jars.packages")
+        advice = f"; it has to fetch {packages}, or to be given their files by spark.jars" if packages else ""
+        raise SparkUnavailable(
+            f"Spark does not start ({error}): what it says is above{advice} (OPENSKY_SPARK_CONF)"
+        ) from error

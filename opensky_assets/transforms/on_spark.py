@@ -1,18 +1,19 @@
-"""Enrichments on Spark: executors read, join and write; the driver publishes what they staged."""
+"""Enrichments on Spark: executors read, join and write; the driver publishes what they sent."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from opensky_assets.lake import Lake, LakeError, Staging
-from opensky_assets.lake.files import LocalFiles
+from opensky_assets.lake import Lake, Staging
+from opensky_assets.lake.files import Sent
 from opensky_assets.lake.parquet import DayFiles, split_days
+from opensky_assets.schemas import Contract
+from opensky_assets.spark import S3A_PACKAGES, SparkUnavailable, gave_up
 from opensky_assets.transforms.enrich import Enrichment
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TIMEZONE_FUNCTION = """
 """
 """DuckDB's function of this name. In a session whose time zone is UTC the cast gives the instant's clock in UTC."""
 
-STAGED = "path string, staged string, rows bigint"
+SENT = "path string, sent string, rows bigint"
 
 
 def enriched_frame(
@@ -53,31 +54,27 @@ def enrich_on_spark(
     asked: Iterable[str],
 ) -> dict[str, int]:
     """Publish `what` for the days `asked`, from the raw `files` (path in the lake, rows) of each day that has any; rows
-    by day. Raises `LakeError` for a lake in a bucket.
+    by day. Raises `SparkUnavailable` where the lake is in a bucket and Spark has not what it takes to read one.
 
     A day's files are replaced whole: what an earlier run wrote of it, on whichever engine, goes.
     """
     from pyspark.sql import functions as F
 
-    if not isinstance(lake.files, LocalFiles):
-        raise LakeError(
-            f"the lake {lake}: Spark enriches a lake in a folder that all its machines see; for this one set "
-            "OPENSKY_ENGINE=local"
-        )
     rows: Counter[str] = Counter()
     with lake.run() as run:
-        staged: dict[str, Path] = {}
-        paths = [_uri(lake, path) for day in files for path, _ in files[day]]
+        staged: dict[str, Sent] = {}
+        paths = [path for day in files for path, _ in files[day]]
         if paths:
-            read = session.read.option("basePath", _uri(lake, what.raw.path))
-            raw = read.parquet(*paths).withColumn("day", F.col("day").cast("date"))
-            others = [session.read.parquet(_uri(lake, reference.path)) for reference in what.references]
+            raw = table_frame(session, lake, what.raw, paths)
+            others = [table_frame(session, lake, reference) for reference in what.references]
             frame = enriched_frame(session, what, raw, others, snapshot)
             if what.order:
                 order = [F.col(name).asc_nulls_last() for name in ("day", *what.order)]
                 frame = frame.repartition("day").sortWithinPartitions(*order)
-            for path, file, count in frame.mapInArrow(_Stager(what, run), STAGED).collect():
-                staged[path] = Path(file)
+            with gave_up():
+                told = frame.mapInArrow(_Stager(what, lake, run), SENT).collect()
+            for path, handle, count in told:
+                staged[path] = Sent(handle)
                 rows[path.split("day=")[1][:10]] += count
         lake.publish(
             staged, drop=[path for found in lake.day_files(what.result.path, asked).values() for path in found]
@@ -85,16 +82,44 @@ def enrich_on_spark(
     return dict(rows)
 
 
+def table_frame(session: SparkSession, lake: Lake, contract: Contract, paths: Sequence[str] = ()) -> DataFrame:
+    """A table of the lake as Spark reads it: its files at `paths`, with their `day`; or the one file of a reference
+    table. Raises `SparkUnavailable`."""
+    from pyspark.sql import functions as F
+
+    _require_filesystem(session, lake)
+    if contract.path.endswith(".parquet"):
+        return session.read.parquet(_uri(lake, contract.path))
+    read = session.read.option("basePath", _uri(lake, contract.path))
+    return read.parquet(*(_uri(lake, path) for path in paths)).withColumn("day", F.col("day").cast("date"))
+
+
+def _require_filesystem(session: SparkSession, lake: Lake) -> None:
+    from py4j.protocol import Py4JJavaError
+
+    java = session.sparkContext._jvm
+    assert java is not None
+    try:
+        java.org.apache.hadoop.fs.Path(_uri(lake, "")).getFileSystem(session.sparkContext._jsc.hadoopConfiguration())
+    except Py4JJavaError as error:
+        reason = str(error.java_exception.getMessage()).strip().splitlines()[0]
+        raise SparkUnavailable(
+            f"Spark cannot read the lake {lake} ({reason}): it needs {', '.join(S3A_PACKAGES)}, by spark.jars.packages "
+            "or as files by spark.jars (OPENSKY_SPARK_CONF); or set OPENSKY_ENGINE=local"
+        ) from error
+
+
 def _uri(lake: Lake, path: str) -> str:
     """A path of the lake for Hadoop, which takes a URI as it stands and decodes nothing."""
-    return unquote(lake.uri(path))
+    uri = lake.uri(path)
+    return f"s3a://{uri[5:]}" if uri.startswith("s3://") else unquote(uri)
 
 
 class _Stager:
-    """Writes a task's rows to staged files, one a day, and tells where they are. Works on an executor."""
+    """Writes a task's rows to files, one a day, and sends them on their way into the lake. Works on an executor."""
 
-    def __init__(self, what: Enrichment, run: Staging) -> None:
-        self.what, self.run = what, run
+    def __init__(self, what: Enrichment, lake: Lake, run: Staging) -> None:
+        self.what, self.lake, self.run = what, lake, run
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
@@ -102,15 +127,16 @@ class _Stager:
         context = TaskContext.get()
         assert context is not None
         result = self.what.result
-        files = DayFiles(
-            self.run.folder(result.name),
-            f"{result.path}/day={{day}}/{result.name}-{context.partitionId():05d}.parquet",
-            result.schema,
-            metadata={"opensky.contract_version": result.version},
-        )
-        for day, part in split_days(self.what.conform(batch) for batch in batches):
-            files.write(day, part)
-        staged, outputs = files.close()
-        told = [{"path": o.path, "staged": str(staged[o.path]), "rows": o.rows} for o in outputs]
-        if told:
-            yield pa.RecordBatch.from_pylist(told)
+        with self.lake.task(self.run) as own:
+            files = DayFiles(
+                own.folder(result.name),
+                f"{result.path}/day={{day}}/{result.name}-{context.partitionId():05d}.parquet",
+                result.schema,
+                metadata={"opensky.contract_version": result.version},
+            )
+            for day, part in split_days(self.what.conform(batch) for batch in batches):
+                files.write(day, part)
+            staged, outputs = files.close()
+            sent = {path: self.lake.files.send(file, path).handle for path, file in staged.items()}
+        if outputs:
+            yield pa.RecordBatch.from_pylist([{"path": o.path, "sent": sent[o.path], "rows": o.rows} for o in outputs])

@@ -1,9 +1,11 @@
 """What a Spark session needs, without starting one."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,27 @@ def test_options_of_a_session_here():
     assert options["spark.driver.host"] == options["spark.driver.bindAddress"] == "127.0.0.1"
     assert options["spark.executorEnv.POLARS_MAX_THREADS"] == "1"
     assert options["spark.sql.session.timeZone"] == "UTC"
+
+
+def test_a_lake_in_a_folder_needs_no_jars():
+    assert not [name for name in session_options(settings()) if "s3a" in name or "jars" in name]
+
+
+def test_options_for_a_lake_in_a_bucket():
+    given = {"lake": "s3://lake/below", "lake_endpoint": "http://127.0.0.1:9000", "lake_profile": "a b"}
+    options = session_options(settings(**given))
+    own = "spark.hadoop.fs.s3a.bucket.lake"
+    assert options[f"{own}.endpoint"] == "http://127.0.0.1:9000"
+    assert (options[f"{own}.connection.ssl.enabled"], options[f"{own}.endpoint.region"]) == ("false", "us-east-1")
+    assert options["spark.executor.defaultJavaOptions"] == "-Daws.profile='a b'"
+    assert f"hadoop-aws:{spark.HADOOP}" in options["spark.jars.packages"]
+    brought = session_options(settings(spark_conf="spark.jars=/opt/jars/a.jar", **given))
+    assert brought["spark.jars"] == "/opt/jars/a.jar" and "spark.jars.packages" not in brought
+
+
+def test_the_coordinates_are_those_of_the_hadoop_in_pyspark():
+    jars = Path(importlib.util.find_spec("pyspark").origin).parent / "jars"
+    assert (jars / f"hadoop-client-api-{spark.HADOOP}.jar").exists()
 
 
 @pytest.mark.parametrize(

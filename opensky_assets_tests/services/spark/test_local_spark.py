@@ -3,18 +3,28 @@
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import psutil
 import pytest
+from pyspark.sql import DataFrame
 
 from opensky_assets.ingest.plan import days_of
-from opensky_assets.ingest.spark_runner import SparkGaveUp, SparkRunner
+from opensky_assets.ingest.spark_runner import SparkRunner
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake import LakeError
-from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
+from opensky_assets.io_managers.lake import LakeIOManager
+from opensky_assets.lake import Lake, LakeError
+from opensky_assets.lake.s3 import S3Files
+from opensky_assets.partitions import DAILY
+from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.resources.spark import SparkResource
+from opensky_assets.schemas import AIRPORTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
+from opensky_assets.sources.s3 import S3Place
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.sources.store import LocalStore
+from opensky_assets.spark import SparkGaveUp, SparkUnavailable
+from opensky_assets.transforms.on_spark import table_frame
 from opensky_assets_tests.buckets import TODAY, files_of, put, write_half_a_year
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.unit.ingest.test_runner import DeadlyStore
@@ -76,6 +86,46 @@ def test_a_killed_worker_ends_the_run_and_the_next_goes_on(lists, tmp_path, sess
     sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, runner)
     sync_days(FLIGHTS, YEAR, LocalStore(lists), undisturbed, SETTINGS, TODAY, print)
     assert files_of(lake.root) == files_of(undisturbed.root)
+
+
+def test_without_the_jars_a_lake_in_a_bucket_is_refused_in_one_line(session):
+    lake = Lake(S3Files(S3Place("closed", endpoint="http://127.0.0.1:1")))
+    with pytest.raises(
+        SparkUnavailable, match=r"cannot read the lake s3://closed .*hadoop-aws:.*OPENSKY_ENGINE=local"
+    ) as told:
+        table_frame(session, lake, AIRPORTS)
+    assert "\n" not in str(told.value)
+
+
+class KeptSession(SparkResource):
+    """Leaves the session, which other tests have too, to whoever started it."""
+
+    def stop(self) -> None:
+        pass
+
+
+def test_an_asset_gets_the_days_it_asks_for_as_a_frame_of_spark(session, lists, tmp_path):
+    """The engine of the settings is this machine's: Spark is started for who asks for it."""
+    lake = LocalLake.at(tmp_path / "lake")
+    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print)
+    found = {}
+
+    @dg.asset(partitions_def=DAILY, ins={"raw_flights": dg.AssetIn(key="raw_flights")})
+    def mine(raw_flights: DataFrame) -> None:
+        found["days"] = {str(row.day) for row in raw_flights.select("day").distinct().collect()}
+        found["rows"] = raw_flights.count()
+
+    day, files = next(iter(lake.committed("flights", YEAR).items()))
+    opensky = OpenSkyResource(source=str(lists), lake=str(lake.root))
+    manager = LakeIOManager(opensky=opensky, spark=KeptSession())
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("raw_flights", partition=day))
+        done = dg.materialize(
+            [mine, dg.AssetSpec("raw_flights", partitions_def=DAILY)],
+            selection=[mine], partition_key=day, instance=instance, resources={"io_manager": manager},
+        )  # fmt: skip
+    assert done.success
+    assert found == {"days": {day}, "rows": sum(rows for _, rows in files)}
 
 
 def test_secret_options_reach_the_session_and_no_command_line(session):
