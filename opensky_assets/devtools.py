@@ -50,7 +50,7 @@ def test_services(root: Path, arguments: list[str]) -> int:
     """The tests that need a real server; those whose server is not installed are skipped, saying so."""
     if not arguments:
         arguments = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]  # S3 beside Spark
-    return _pytest(root, ["-m", "services", "--timeout", "600", *arguments])
+    return _pytest(root, ["-m", "services and not soak", "--timeout", "600", *arguments])
 
 
 def soak(root: Path, arguments: list[str]) -> int:
