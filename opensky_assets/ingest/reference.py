@@ -24,6 +24,7 @@ from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import ObjectStore, SourceError, SourceObject, source_kind
+from opensky_assets.sources.telemetry import Request, recording
 from opensky_assets.transforms.airports import airports_table
 
 PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
@@ -32,13 +33,15 @@ PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
 
 @dataclass(frozen=True)
 class ReferenceReport:
-    """What the aircraft database is made of now. `messages`: one a table that was held back."""
+    """What the aircraft database is made of now. `messages`: one a table that was held back. `requests`: all that were
+    made of the source for it."""
 
     manifests: dict[str, Manifest]
     read: int
     messages: list[str]
     rows: int
     snapshot: str
+    requests: list[Request]
 
     @property
     def total(self) -> Counts:
@@ -60,7 +63,7 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
     the lake already, the whole database stays as it is. Raises `SourceError` where the source has no aircraft table.
     """
     lake.claim(store.uri, source_kind(store))
-    with lake.run([AIRCRAFT_DATABASE.name]) as run:
+    with recording() as requests, lake.run([AIRCRAFT_DATABASE.name]) as run:
         plan = make_plan(store, lake, settings, today)
         planned = plan.of(AIRCRAFT_DATABASE.name)
         vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
@@ -76,7 +79,7 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
     if not lake.exists(AIRCRAFT_DATABASE.path):
         raise SourceError("no aircraft table could be read: " + "; ".join(messages))
     rows = lake.parquet(AIRCRAFT_DATABASE.path).metadata.num_rows
-    return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE))
+    return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE), requests)
 
 
 def _rebuild(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -19,6 +20,7 @@ from opensky_assets.ingest.kernel import Task, ingest_object
 from opensky_assets.lake import Held, Lake, Manifest, Staging
 from opensky_assets.schemas import Reason
 from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError
+from opensky_assets.sources.telemetry import Request, record, recording
 
 SMALL_BYTES = 48 << 20
 """Below this much to read, starting processes costs more than it saves."""
@@ -45,7 +47,16 @@ class WorkerDied(Exception):
 Outcome = Manifest | Held
 Report = Callable[[str], None]
 Runner = Callable[[Sequence[Task], ObjectStore, Lake, Staging, int | None, Report], list[Outcome]]
-"""Ingests all the tasks, wherever, as `ingest_objects` does."""
+"""Ingests all the tasks, wherever, as `ingest_objects` does; the requests made there are on record here."""
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """What became of an object in another process, and the requests made for it."""
+
+    outcome: Outcome
+    requests: list[Request]
+
 
 T = TypeVar("T")
 
@@ -93,6 +104,12 @@ def attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome
         return held
 
 
+def attempt_recorded(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Attempted:
+    """`attempt`, for a process whose records nobody sees."""
+    with recording() as requests:
+        return Attempted(attempt(task, store, lake, run), requests)
+
+
 def _here(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging) -> Iterator[Outcome]:
     for task in tasks:
         yield attempt(task, store, lake, run)
@@ -106,10 +123,12 @@ def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, p
         with ProcessPoolExecutor(
             processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
         ) as pool:
-            futures: list[Future[Outcome]] = [pool.submit(attempt, task, store, lake, run) for task in tasks]
+            futures: list[Future[Attempted]] = [pool.submit(attempt_recorded, task, store, lake, run) for task in tasks]
             try:
                 for future in as_completed(futures):
-                    yield future.result()
+                    attempted = future.result()
+                    record(attempted.requests)
+                    yield attempted.outcome
             except BrokenProcessPool:
                 raise WorkerDied(
                     "a worker process was killed, most often for want of memory; what is published stays. Run again, "

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opensky_assets.ingest.kernel import Task
-from opensky_assets.ingest.runner import Outcome, Progress, Report, attempt
+from opensky_assets.ingest.runner import Attempted, Outcome, Progress, Report, attempt_recorded
 from opensky_assets.lake import Lake, LakeError, Staging
 from opensky_assets.sources.store import LocalStore, ObjectStore
+from opensky_assets.sources.telemetry import record
 from opensky_assets.spark import gave_up
 
 if TYPE_CHECKING:
@@ -39,19 +40,19 @@ class SparkRunner:
             store = replace(store, root=store.root.resolve())
         finished = self.context.accumulator([], _Appending())  # type: ignore[arg-type, var-annotated]
 
-        def ingest(task: Task) -> Outcome | _LakeTrouble:
+        def ingest(task: Task) -> Attempted | _LakeTrouble:
             try:
                 with lake.task(run) as own:
-                    outcome = attempt(task, store, lake, own)
+                    attempted = attempt_recorded(task, store, lake, own)
             except LakeError as error:  # as a value: Spark would try it four times and hide what it says
                 return _LakeTrouble(str(error))
-            finished.add([Progress.measure(outcome)])
-            return outcome
+            finished.add([Progress.measure(attempted.outcome)])
+            return attempted
 
         group = f"opensky-{uuid.uuid4().hex}"
         objects = self.context.parallelize(tasks, len(tasks)).map(ingest)
 
-        def collect() -> list[Outcome | _LakeTrouble]:
+        def collect() -> list[Attempted | _LakeTrouble]:
             self.context.setJobGroup(group, f"ingest of {len(tasks)} objects", interruptOnCancel=True)
             return objects.collect()
 
@@ -89,10 +90,11 @@ class _LakeTrouble:
     message: str
 
 
-def _checked(found: list[Outcome | _LakeTrouble]) -> list[Outcome]:
+def _checked(found: list[Attempted | _LakeTrouble]) -> list[Outcome]:
     outcomes = []
-    for outcome in found:
-        if isinstance(outcome, _LakeTrouble):
-            raise LakeError(outcome.message)
-        outcomes.append(outcome)
+    for attempted in found:
+        if isinstance(attempted, _LakeTrouble):
+            raise LakeError(attempted.message)
+        record(attempted.requests)
+        outcomes.append(attempted.outcome)
     return outcomes

@@ -15,6 +15,7 @@ from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import ObjectStore, source_kind
+from opensky_assets.sources.telemetry import Request, recording
 
 
 @dataclass
@@ -31,7 +32,8 @@ class DayFacts:
 @dataclass(frozen=True)
 class SyncReport:
     """`days`: what the lake has now of the days asked for. `holes`: asked for, and no object read has rows of them.
-    `failed`: days that an object, named with its message, would have given."""
+    `failed`: days that an object, named with its message, would have given. `requests`: all that were made of the
+    source for it, the plan's looks at unknown objects included."""
 
     table: str
     days: dict[str, DayFacts]
@@ -41,6 +43,7 @@ class SyncReport:
     read: list[Manifest]
     unchanged: int
     data_version: str
+    requests: list[Request]
 
     @property
     def good_days(self) -> list[str]:
@@ -69,7 +72,7 @@ def sync_days(
 ) -> SyncReport:
     """Let `runner` ingest every new or changed object that may hold rows of `days`; each whole, with all its days."""
     lake.claim(store.uri, source_kind(store))
-    with lake.run([contract.name]) as run:
+    with recording() as requests, lake.run([contract.name]) as run:
         plan = make_plan(store, lake, settings, today)
         for manifest in plan.vanished:
             if manifest.table == contract.name:
@@ -93,7 +96,7 @@ def sync_days(
             tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
             outcomes = runner(tasks, store, lake, run, settings.workers, report)
         supersede(contract, lake, run, report)
-    return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))
+    return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting), requests)
 
 
 def _report(
@@ -103,6 +106,7 @@ def _report(
     cut: list[Planned],
     outcomes: Sequence[Outcome],
     unchanged: int,
+    requests: list[Request],
 ) -> SyncReport:
     manifests = lake.manifests(contract.name)
     facts = day_facts(manifests, days)
@@ -131,6 +135,7 @@ def _report(
         [o for o in outcomes if isinstance(o, Manifest)],
         unchanged,
         version.hexdigest()[:16],
+        requests,
     )
 
 

@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, BinaryIO, cast
 
-from opensky_assets.sources.store import ObjectGone, SourceError, SourceObject
+from opensky_assets.sources.store import READ_BYTES, ObjectGone, SourceError, SourceObject
+from opensky_assets.sources.telemetry import Attempt
 
 RESUMES = 5
 """How often a read without a byte of progress is taken up again, with growing pauses."""
@@ -125,6 +126,13 @@ def code_of(error: Exception) -> str:
     return str(answer.get("Error", {}).get("Code", ""))
 
 
+def status_of(error: Exception) -> int | None:
+    """The HTTP status of S3's answer; `None` where there was no answer."""
+    answer = getattr(error, "response", None) or {}
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status if isinstance(status, int) else None
+
+
 def retry_after_s(error: Exception | str) -> float:
     """How long the server wants to be left alone; 0 where it says nothing."""
     answer = getattr(error, "response", None) or {}
@@ -177,7 +185,7 @@ class S3Store:
             raise SourceError(f"cannot list {self.place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
 
     def open(self, item: SourceObject) -> BinaryIO:
-        return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), 1 << 20))
+        return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), READ_BYTES))
 
     def verify(self, item: SourceObject) -> None:
         try:
@@ -197,12 +205,16 @@ def _unreadable(place: S3Place, item: SourceObject, error: Exception) -> SourceE
 
 
 class _Body(io.RawIOBase):
-    """An object's bytes, of the listed version only. Where the connection breaks, reading goes on from where it was."""
+    """An object's bytes, of the listed version only. Where the connection breaks, reading goes on from where it was.
+    Each GET is made known as a `Request`."""
 
     def __init__(self, place: S3Place, item: SourceObject) -> None:
         self._place, self._item, self._at = place, item, 0
         self._until = time.monotonic() + TOTAL_S
+        self._client = place.client_that_asks_once()
         self._answer: Any = None
+        self._attempt: Attempt | None = None
+        self._attempts = 0
         self._next(0)  # an object that cannot be had says so when it is opened
 
     def readable(self) -> bool:
@@ -223,18 +235,18 @@ class _Body(io.RawIOBase):
                 broken = f"not through after {TOTAL_S} s"
                 break
             try:
-                if self._answer is None:
-                    self._answer = self._get()
+                if self._attempt is None:
+                    self._ask(pause)
                 if not size or self._at == self._item.size:
                     return b""
-                if data := cast(bytes, self._answer.read(size)):
+                if data := self._read(size):
                     self._at += len(data)
                     return data
             except broken_reads() as error:
                 if code_of(error) in CHANGED | NOT_THERE | NO_RIGHT:
                     raise _unreadable(self._place, self._item, error) from None
                 broken = error
-            self._answer = None
+            self._drop()
             pause = max(random.uniform(0.5, 1) * min(0.2 * 2**again, 5), retry_after_s(broken))
             if pause > LONGEST_PAUSE_S:
                 break
@@ -243,15 +255,39 @@ class _Body(io.RawIOBase):
             f"({broken}); run again"
         )
 
-    def _get(self) -> Any:
+    def _ask(self, pause: float) -> None:
         ranged = {"Range": f"bytes={self._at}-"} if self._at else {}
-        answer = self._place.client_that_asks_once().get_object(
-            Bucket=self._place.bucket, Key=self._place.key(self._item.key), IfMatch=f'"{self._item.etag}"', **ranged
-        )
-        return answer["Body"]
+        self._attempt = Attempt(self._item.key, self._attempts, pause)
+        self._attempts += 1
+        try:
+            answer = self._client.get_object(
+                Bucket=self._place.bucket, Key=self._place.key(self._item.key), IfMatch=f'"{self._item.etag}"', **ranged
+            )
+        except s3_errors() as error:
+            self._attempt.failed(status_of(error))
+            raise
+        self._attempt.answered(answer["ResponseMetadata"]["HTTPStatusCode"])
+        self._answer = answer["Body"]
 
-    def close(self) -> None:
+    def _read(self, size: int) -> bytes:
+        assert self._attempt is not None
+        since, data = time.perf_counter(), b""
+        try:
+            data = cast(bytes, self._answer.read(size))
+        finally:
+            self._attempt.waited(since, len(data))
+        return data
+
+    def _drop(self) -> None:
+        """Be done with the request that is on its way, if one is."""
         if self._answer is not None:
             self._answer.close()
             self._answer = None
+        if self._attempt is not None:
+            self._attempt.end()
+            self._attempt = None
+
+    def close(self) -> None:
+        if not self.closed:
+            self._drop()
         super().close()

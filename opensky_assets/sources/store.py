@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,8 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from opensky_assets.sources.telemetry import TimedFile
+
 if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
     from opensky_assets.settings import Settings
+
+READ_BYTES = 1 << 20
+"""A store reads so much at a time."""
 
 SIMULATED_MARKER = "SIMULATED.txt"
 """An object at the root of a bucket that `sources.simulate` wrote."""
@@ -103,11 +109,12 @@ class LocalStore:
 
     def open(self, item: SourceObject) -> BinaryIO:
         try:
-            return (self.root / item.key).open("rb")
+            file = (self.root / item.key).open("rb", buffering=0)
         except FileNotFoundError:
             raise ObjectGone(f"{item.key}: listed, but gone when it was opened; run again") from None
         except OSError as error:
             raise SourceError(f"{item.key}: cannot be opened ({error.strerror}); check its permissions") from None
+        return io.BufferedReader(TimedFile(item.key, file), READ_BYTES)
 
     def verify(self, item: SourceObject) -> None:
         try:

@@ -69,6 +69,8 @@ def test_flight_lists_with_broken_records_and_a_damaged_object_become_the_same_f
     assert files_of(two.root) == files_of(one.root)
     assert spark.failed == local.failed and {day[:7] for day in spark.failed} == {"2019-04"}
     assert spark.summary() == local.summary() and spark.data_version == local.data_version
+    received = [sorted((r.key, r.received_bytes) for r in report.requests) for report in (local, spark)]
+    assert received[0] == received[1] and len(received[0]) == 6
 
 
 def test_trouble_with_the_lake_is_told_as_ever(lists, tmp_path, session):

@@ -42,6 +42,10 @@ def test_a_pool_of_processes_writes_the_same_files(bucket, tmp_path, monkeypatch
     assert len(together.read) == 5 and together.failed == alone.failed
     assert {day[:7] for day in together.failed} == {"2019-04"}
     assert said[-1].startswith("6 of 6 objects, 1,005 records")
+    sizes = [(item.key, item.size) for item in LocalStore(bucket).list()]
+    for report in (alone, together):
+        assert sorted((r.key, r.received_bytes) for r in report.requests) == sizes
+        assert all(r.status is None and 0 < r.reading_s <= r.duration_s for r in report.requests)
     assert not two.path("_staging").exists()
 
 

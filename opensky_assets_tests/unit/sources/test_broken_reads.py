@@ -12,6 +12,7 @@ import pytest
 from opensky_assets.sources import s3
 from opensky_assets.sources.s3 import S3Place, S3Store
 from opensky_assets.sources.store import ObjectGone, SourceObject
+from opensky_assets.sources.telemetry import recording
 from opensky_assets_tests.serving import serving
 
 BODY = b"".join(b"%06d\n" % n for n in range(30_000))
@@ -115,3 +116,37 @@ def test_a_read_has_a_limit_in_all(server: Server, monkeypatch: pytest.MonkeyPat
         time.sleep(0.3)
         with pytest.raises(ObjectGone, match=r"not through after 0\.2 s"):
             body.read()
+
+
+def test_each_attempt_is_on_record_with_what_came_of_it(server: Server) -> None:
+    server.plan = ["503", "break 70000", "429 1", "whole"]
+    before = time.time()
+    with recording() as requests, server.store.open(ITEM) as body:
+        assert body.read() == BODY
+    assert [r.status for r in requests] == [503, 200, 429, 206]
+    assert [r.received_bytes for r in requests] == [0, 70_000, 0, len(BODY) - 70_000]
+    assert [r.retry for r in requests] == [0, 1, 2, 3]
+    assert requests[0].wait_s == 0 and requests[3].wait_s >= 1
+    assert all(r.key == ITEM.key and 0 < (r.first_byte_s or 0) <= r.reading_s <= r.duration_s for r in requests)
+    asked = [r.started_at for r in requests]
+    assert before <= asked[0] and asked == sorted(asked) and asked[3] - asked[2] >= 1
+
+
+def test_a_reader_that_takes_its_time_is_not_waiting_for_the_server(server: Server) -> None:
+    with recording() as requests, server.store.open(ITEM) as body:
+        while body.read(100_000):
+            time.sleep(0.2)
+    (request,) = requests
+    assert request.received_bytes == len(BODY)
+    assert request.reading_s < 0.2 and (request.first_byte_s or 9) < 0.2
+
+
+def test_an_answer_that_never_comes_is_on_record_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "RESUMES", 1)
+    with serving(Server()) as gone:
+        store = gone.store
+    with recording() as requests, pytest.raises(ObjectGone):
+        store.open(ITEM)
+    assert [(r.status, r.first_byte_s, r.received_bytes, r.retry) for r in requests] == [
+        (None, None, 0, n) for n in (0, 1)
+    ]

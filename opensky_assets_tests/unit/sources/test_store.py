@@ -20,6 +20,7 @@ from opensky_assets.sources.store import (
     open_source,
     source_kind,
 )
+from opensky_assets.sources.telemetry import record, recording
 from opensky_assets_tests.buckets import let_others_in, put
 
 
@@ -40,6 +41,25 @@ def test_a_folder_lists_its_files_by_key(bucket):
             assert stream.read() == item.key.encode()
         assert item.size == len(item.key)
         store.verify(item)
+
+
+def test_each_opening_of_a_file_is_on_record_when_it_ends(bucket):
+    store = LocalStore(bucket)
+    (item,) = store.list("flights/a.csv")
+    store.open(item).close()  # nobody listens
+    with recording() as all_of_them:
+        with recording() as first, store.open(item) as stream:
+            assert stream.read(3) == b"fli" and first == []
+            stream.read()
+            stream.close()
+            store.open(item).close()
+        assert len(first) == len(all_of_them) == 2
+        record(first[:1])
+    read, closed = first
+    assert (read.key, read.status, read.received_bytes, read.retry) == (item.key, None, item.size, 0)
+    assert 0 < read.reading_s <= read.duration_s and 0 < read.first_byte_s <= read.duration_s
+    assert (closed.received_bytes, closed.first_byte_s) == (0, None)
+    assert all_of_them == [read, closed, read]
 
 
 def test_an_object_that_changed_is_another_version(bucket):
