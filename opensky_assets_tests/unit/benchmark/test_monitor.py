@@ -1,0 +1,185 @@
+"""The monitor against what the system says of the same processes when they are over."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from opensky_assets.benchmark.cgroup import own_group, read_account
+from opensky_assets.benchmark.monitor import Monitor, Usage
+from opensky_assets_tests.loads import start
+
+MB = 1 << 20
+DISK = Path(__file__).resolve().parents[3] / "data"
+"""On a disk, where /tmp may be memory."""
+
+
+def measured(load: str, *arguments: object, interval_s: float = 1.0) -> tuple[Usage, resource.struct_rusage, int]:
+    """What the monitor says of a load, what the system says, and this process's own memory at the start."""
+    with Monitor(interval_s) as monitor:
+        _, status, outside = os.wait4(start(load, *arguments).pid, 0)
+    assert status == 0
+    return monitor.usage, outside, monitor.samples[0].tree_rss_bytes
+
+
+def core_seconds(outside: resource.struct_rusage) -> float:
+    return outside.ru_utime + outside.ru_stime
+
+
+@pytest.mark.parametrize("load", ["burn", "through_a_child"])
+def test_a_busy_core_is_counted_whoever_of_the_tree_keeps_it_busy(load: str) -> None:
+    began = time.process_time()
+    usage, outside, _ = measured(load, *(["burn"] if load == "through_a_child" else []), 2.0)
+    own = time.process_time() - began
+    assert core_seconds(outside) >= 2
+    assert usage.cpu_s == pytest.approx(core_seconds(outside) + own, rel=0.1)
+    assert 0 < usage.mean_cores <= usage.peak_cores * 1.1
+    assert usage.machine_cpu_s >= 0.9 * usage.cpu_s
+
+
+def test_work_shorter_than_a_look_counts() -> None:
+    usage, outside, resident = measured("hold", 300, 0.05, interval_s=60)
+    assert usage.cpu_s == pytest.approx(core_seconds(outside), rel=0.1, abs=0.02)
+    assert usage.peak_rss_bytes - resident == pytest.approx(outside.ru_maxrss * 1024, rel=0.1)
+
+
+def test_memory_that_was_held_is_told_though_it_is_given_back() -> None:
+    usage, outside, resident = measured("hold", 500, 1.5)
+    assert outside.ru_maxrss * 1024 >= 500 * MB
+    assert usage.peak_rss_bytes - resident == pytest.approx(outside.ru_maxrss * 1024, rel=0.1)
+
+
+def test_own_memory_between_two_looks_is_told() -> None:
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    more = highest - psutil.Process().memory_info().rss + 200 * MB
+    with Monitor(60) as monitor:
+        held = bytearray(b"x") * more
+        del held
+    assert monitor.usage.peak_rss_bytes == pytest.approx(highest + 200 * MB, rel=0.1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of each process what it writes to disks")
+def test_what_is_written_to_the_disk_counts() -> None:
+    DISK.mkdir(exist_ok=True)
+    path = DISK / f"written-by-a-test-{os.getpid()}"
+    try:
+        usage, outside, _ = measured("write", 200, path)
+    finally:
+        path.unlink()
+    assert outside.ru_oublock * 512 >= 200 * MB
+    assert usage.written_bytes == pytest.approx(outside.ru_oublock * 512, rel=0.1)
+    assert usage.read_bytes is not None and usage.read_bytes < 50 * MB
+
+
+def test_a_child_for_which_nobody_waits_counts() -> None:
+    before = psutil.Process().cpu_times()
+    with Monitor(0.1) as monitor:
+        adopted = _orphan("burn", 0.8)
+        psutil.wait_procs([adopted], 60)
+    own = _grown(before)
+    assert monitor.usage.cpu_s == pytest.approx(0.9 + own, rel=0.25)  # its start is looked at like the rest
+    assert monitor.usage.cpu_s > 0.7
+
+
+def _orphan(load: str, *arguments: object) -> psutil.Process:
+    """A process whose parent ends once the monitor has seen it."""
+    code = (
+        "import sys, time; from opensky_assets_tests.loads import start; "
+        f"print(start({load!r}, {', '.join(map(repr, arguments))}).pid, flush=True); time.sleep(0.4)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        return psutil.Process(int(parent.stdout.readline()))
+
+
+def _grown(before: object) -> float:
+    now = psutil.Process().cpu_times()
+    return sum(now[:4]) - sum(before[:4])  # type: ignore[index]
+
+
+def test_children_that_the_system_buries_count() -> None:
+    old = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody is told, nobody waits
+    try:
+        before = sum(psutil.Process().cpu_times()[:4])
+        with Monitor(0.1) as monitor:
+            child = psutil.Process(start("burn", 1.0).pid)
+            psutil.wait_procs([child], 60)
+        own = sum(psutil.Process().cpu_times()[:4]) - before
+    finally:
+        signal.signal(signal.SIGCHLD, old)
+    assert monitor.usage.cpu_s - own == pytest.approx(1.1, abs=0.2)
+
+
+def test_counters_never_fall_and_say_what_they_are() -> None:
+    with Monitor(0.05) as monitor:
+        for _ in range(4):
+            start("burn", 0.1).wait()
+    assert len(monitor.samples) >= 4
+    for name in ("at", "tree_cpu_s", "machine_cpu_s", "tree_written_bytes", "machine_disk_busy_s"):
+        values = [getattr(sample, name) for sample in monitor.samples]
+        assert None in values or values == sorted(values), name
+    assert monitor.usage.duration_s == pytest.approx(monitor.samples[-1].at - monitor.samples[0].at, abs=0.2)
+
+
+def test_what_is_not_counted_is_missing_and_not_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: psutil.Process) -> None:
+        raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "io_counters", denied)
+    monkeypatch.setattr(psutil, "disk_io_counters", lambda perdisk: None)
+    monkeypatch.setattr(psutil, "net_io_counters", lambda pernic: {})
+    with Monitor() as monitor:
+        pass
+    usage = monitor.usage
+    assert (usage.read_bytes, usage.written_bytes, usage.disk_by) == (None, None, None)
+    assert (usage.machine_disk_busy_s, usage.machine_received_bytes, usage.machine_sent_bytes) == (None, None, None)
+    told = " ".join(usage.missing)
+    for name in ("read_bytes", "written_bytes", "machine_disk_busy_s", "machine_received_bytes"):
+        assert name in told
+
+
+def test_an_error_of_the_monitor_is_not_kept_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="no counters"), Monitor(0.01):
+        monkeypatch.setattr(psutil, "cpu_times", _fail)
+        time.sleep(0.2)
+
+
+def _fail() -> None:
+    raise RuntimeError("no counters")
+
+
+IO_STAT = "8:0 rbytes=4096 wbytes=1048576 rios=1 wios=9 dbytes=0 dios=0\n259:1 rbytes=10 wbytes=20 rios=1 wios=1\n"
+
+
+def test_a_control_group_s_account_is_read_as_the_kernel_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
+    (tmp_path / "io.stat").write_text(IO_STAT)
+    (tmp_path / "memory.peak").write_text("734003200\n")
+    account = read_account(tmp_path)
+    assert (account.cpu_s, account.read_bytes, account.written_bytes) == (2.5, 4106, 1048596)
+    assert account.peak_bytes == 734003200
+    empty = read_account(tmp_path / "none")
+    assert (empty.cpu_s, empty.read_bytes, empty.written_bytes, empty.peak_bytes) == (None, None, None, None)
+
+
+def test_a_group_with_others_in_it_is_not_one_s_own(tmp_path: Path) -> None:
+    proc, tree = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "self/cgroup").write_text("4:memory:/elsewhere\n0::/service/job\n")
+    (proc / "self/mounts").write_text(f"tmpfs /run tmpfs rw 0 0\ncgroup2 {tree} cgroup2 rw 0 0\n")
+    group = tree / "service/job"
+    (group / "inner").mkdir(parents=True)
+    (group / "cgroup.procs").write_text("10\n11\n")
+    (group / "inner/cgroup.procs").write_text("12\n")
+    assert own_group({10, 11, 12, 13}, proc) == group
+    assert own_group({10, 11}, proc) is None
+    (proc / "self/cgroup").write_text("4:memory:/elsewhere\n")
+    assert own_group({10, 11, 12}, proc) is None
