@@ -27,6 +27,8 @@ LONGEST_PAUSE_S = 120
 NO_RIGHT = {"AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"}
 NOT_THERE = {"NoSuchKey", "NoSuchBucket", "404"}
 CHANGED = {"PreconditionFailed", "412"}
+FINAL = NO_RIGHT | NOT_THERE | CHANGED
+"""Asking again gives the same."""
 ALREADY_THERE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -188,12 +190,31 @@ class S3Store:
         return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), READ_BYTES))
 
     def verify(self, item: SourceObject) -> None:
-        try:
-            now = self.place.client().head_object(Bucket=self.place.bucket, Key=self.place.key(item.key))
-        except s3_errors() as error:
-            raise _unreadable(self.place, item, error) from None
-        if now["ETag"].strip('"') != item.etag:
+        if self._head(item)["ETag"].strip('"') != item.etag:
             raise ObjectGone(f"{item.key}: changed while it was read; run again")
+
+    def _head(self, item: SourceObject) -> dict[str, Any]:
+        client, pause = self.place.client_that_asks_once(), 0.0
+        for again in range(RESUMES + 1):
+            time.sleep(pause)
+            attempt = Attempt(item.key, again, pause)
+            try:
+                answer = client.head_object(Bucket=self.place.bucket, Key=self.place.key(item.key))
+                attempt.answered(answer["ResponseMetadata"]["HTTPStatusCode"])
+                return cast(dict[str, Any], answer)
+            except s3_errors() as error:
+                attempt.failed(status_of(error))
+                pause = _pause_s(again, error)
+                if code_of(error) in FINAL or again == RESUMES or pause > LONGEST_PAUSE_S:
+                    raise _unreadable(self.place, item, error) from None
+            finally:
+                attempt.end()
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _pause_s(again: int, broken: Exception | str) -> float:
+    """How long to wait before asking again: ever longer, and as long as the server says."""
+    return max(random.uniform(0.5, 1) * min(0.2 * 2**again, 5), retry_after_s(broken))
 
 
 def _unreadable(place: S3Place, item: SourceObject, error: Exception) -> SourceError:
@@ -243,11 +264,11 @@ class _Body(io.RawIOBase):
                     self._at += len(data)
                     return data
             except broken_reads() as error:
-                if code_of(error) in CHANGED | NOT_THERE | NO_RIGHT:
+                if code_of(error) in FINAL:
                     raise _unreadable(self._place, self._item, error) from None
                 broken = error
             self._drop()
-            pause = max(random.uniform(0.5, 1) * min(0.2 * 2**again, 5), retry_after_s(broken))
+            pause = _pause_s(again, broken)
             if pause > LONGEST_PAUSE_S:
                 break
         raise ObjectGone(

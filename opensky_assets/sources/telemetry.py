@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One attempt to have bytes of one object: a GET of a bucket, or the opening of a file.
+    """One attempt to have bytes of one object: a GET of a bucket, or the opening of a file. Also the HEAD by which a
+    bucket is asked whether the object is still the same, which has no body.
 
     `started_at` is in seconds since 1970 by the clock of the process that asked; `first_byte_s` (of the answer, its
     head included; `None`: no byte came) and `duration_s` count from there, up to the last byte read. `received_bytes`
     is what came of the body. `status` is HTTP's, or `None` for a file and where no answer came; `retry` counts the
-    attempts before this one since the object was opened, and `wait_s` is the pause before it.
+    attempts before this one since the object was opened (or asked after), and `wait_s` is the pause before it.
 
     `reading_s` is how much of `duration_s` went into waiting for bytes, the wait for the answer included; in the rest
     the reader was at work on what it had.

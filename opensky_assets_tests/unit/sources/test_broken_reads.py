@@ -21,7 +21,7 @@ ITEM = SourceObject("flights/a.csv", len(BODY), ETAG)
 
 
 class Server(ThreadingHTTPServer):
-    """Speaks S3's GetObject. `plan` has, for one request after another, what goes wrong."""
+    """Speaks S3's GetObject and HeadObject. `plan` has, for one request after another, what goes wrong."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -52,8 +52,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(rest)))
             self.send_header("ETag", f'"{ETAG}"')
             self.end_headers()
+            if self.command == "HEAD":
+                return
             self.wfile.write(rest[: int(what[6:])] if what.startswith("break ") else rest)
             self.close_connection = what != "whole"
+
+    do_HEAD = do_GET
 
     def refuse(self, status: int, code: str, headers: dict[str, str]) -> None:
         answer = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
@@ -61,7 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(answer))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer)
+        if self.command != "HEAD":
+            self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -150,3 +155,14 @@ def test_an_answer_that_never_comes_is_on_record_too(monkeypatch: pytest.MonkeyP
     assert [(r.status, r.first_byte_s, r.received_bytes, r.retry) for r in requests] == [
         (None, None, 0, n) for n in (0, 1)
     ]
+
+
+def test_whether_an_object_is_still_the_same_is_asked_again_where_the_server_says_later(server: Server) -> None:
+    server.plan = ["503 1", "whole"]
+    with recording() as requests:
+        server.store.verify(ITEM)
+    assert [(r.status, r.received_bytes, r.retry) for r in requests] == [(503, 0, 0), (200, 0, 1)]
+    assert requests[1].wait_s >= 1
+    server.plan = ["changed"]
+    with pytest.raises(ObjectGone, match=r"flights/a\.csv: changed or gone"):
+        server.store.verify(ITEM)
