@@ -176,7 +176,7 @@ def _capped(run: _Run) -> Verdict | None:
     """A change to a lower rate of the bodies, the clearest one for which all holds that makes it a throttle."""
     rates = run.rates()
     (of,) = (~np.isnan(rates)).nonzero()
-    changes = change_points(rates[of], LEAST_REQUESTS)
+    changes = change_points(np.log(rates[of]), LEAST_REQUESTS)
     cuts = sorted(change.index for change in changes)
     for change in changes:
         end = _recovery(rates[of], change.index, cuts)
