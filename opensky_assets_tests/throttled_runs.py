@@ -129,12 +129,12 @@ Make = Callable[[random.Random, Bucket], Load]
 def refusing(rng: random.Random, bucket: Bucket) -> Load:
     """Two requests an object are made; a part of them is for free."""
     free = rng.uniform(0.3, 0.6) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(rng.uniform(8, 16), free)))
+    return Load(Behaviour(requests=TokenBucket(rng.uniform(6, 12), free)))
 
 
 def refusing_for_a_second(rng: random.Random, bucket: Bucket) -> Load:
     free = rng.uniform(0.6, 0.8) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(rng.uniform(3, 6), free), retry_after=1))
+    return Load(Behaviour(requests=TokenBucket(rng.uniform(2, 4), free), retry_after=1))
 
 
 def capped(rng: random.Random, bucket: Bucket) -> Load:
