@@ -32,8 +32,11 @@ from opensky_assets_tests.object_server import Behaviour, ObjectServer, Served, 
 from opensky_assets_tests.serving import serving
 
 FIRST = date(2022, 6, 25)
-AIRCRAFT = 40
-"""So an hour of states is an object of some 170 kB."""
+AIRCRAFT = 15
+"""So an hour of states is an object of some 70 kB."""
+
+SLOW_S = 0.12, 0.2
+"""A throttled server takes so long an object; a machine without a throttle, even a busy one, less."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,13 @@ class SlowFiles(LocalFiles):
         super().put(staged, path)
 
 
-BURN = "import time; end = time.monotonic() + 300\nwhile time.monotonic() < end: pass"
+BURN = """
+import os, sys
+while True:
+    os.kill(int(sys.argv[1]), 0)  # ends with whom it is to disturb
+    for n in range(1_000_000):
+        pass
+"""
 
 
 @contextmanager
@@ -79,8 +88,10 @@ def burning(processes: int, after_s: float) -> Iterator[None]:
     pids: list[int] = []
 
     def start() -> None:
-        command = f'for n in $(seq {processes}); do "$0" -c "$1" > /dev/null & echo $!; done'
-        done = subprocess.run(["sh", "-c", command, sys.executable, BURN], stdout=subprocess.PIPE, check=True)
+        command = f'for n in $(seq {processes}); do "$0" -c "$1" "$2" > /dev/null 2>&1 & echo $!; done'
+        done = subprocess.run(
+            ["sh", "-c", command, sys.executable, BURN, str(os.getpid())], stdout=subprocess.PIPE, check=True
+        )
         pids.extend(map(int, done.stdout.split()))
 
     timer = threading.Timer(after_s, start)
@@ -128,23 +139,23 @@ Make = Callable[[random.Random, Bucket], Load]
 
 def refusing(rng: random.Random, bucket: Bucket) -> Load:
     """Two requests an object are made; a part of them is for free."""
-    free = rng.uniform(0.3, 0.6) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(rng.uniform(6, 12), free)))
+    free = rng.uniform(0.3, 0.5) * 2 * len(bucket.sizes)
+    return Load(Behaviour(requests=TokenBucket(2 / rng.uniform(*SLOW_S), free)))
 
 
 def refusing_for_a_second(rng: random.Random, bucket: Bucket) -> Load:
-    free = rng.uniform(0.6, 0.8) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(rng.uniform(2, 4), free), retry_after=1))
+    free = rng.uniform(0.6, 0.75) * 2 * len(bucket.sizes)
+    return Load(Behaviour(requests=TokenBucket(1 / rng.uniform(*SLOW_S), free), retry_after=1))
 
 
 def capped(rng: random.Random, bucket: Bucket) -> Load:
-    free = rng.uniform(0.35, 0.5) * sum(bucket.sizes.values())
-    return Load(Behaviour(bytes=TokenBucket(rng.uniform(0.5e6, 1e6), free)))
+    rate = sum(bucket.sizes.values()) / len(bucket.sizes) / rng.uniform(*SLOW_S)
+    return Load(Behaviour(bytes=TokenBucket(rate, rng.uniform(0.3, 0.4) * sum(bucket.sizes.values()))))
 
 
 def one_slow_object(rng: random.Random, bucket: Bucket) -> Load:
     key = rng.choice(sorted(bucket.sizes))
-    return Load(Behaviour(slow={key: rng.uniform(100e3, 200e3)}))
+    return Load(Behaviour(slow={key: rng.uniform(50e3, 100e3)}))
 
 
 def latency(rng: random.Random, bucket: Bucket) -> Load:
@@ -161,11 +172,11 @@ THROTTLED: dict[str, Make] = {
 NOT_THROTTLED: dict[str, Make] = {
     "unthrottled": lambda rng, bucket: Load(),
     "CPU-starved": lambda rng, bucket: Load(burners=rng.choice([2, 4]), burners_after_s=rng.choice([0.0, 0.5, 4.0])),
-    "slow disk of the source": lambda rng, bucket: Load(None, disk=rng.uniform(1e6, 3e6)),
-    "slow disk of the lake": lambda rng, bucket: Load(lake=rng.uniform(2e6, 5e6)),
+    "slow disk of the source": lambda rng, bucket: Load(None, disk=rng.uniform(0.5e6, 1e6)),
+    "slow disk of the lake": lambda rng, bucket: Load(lake=rng.uniform(1e6, 2e6)),
     "one slow object": one_slow_object,
     "latency": latency,
-    "a narrow line": lambda rng, bucket: Load(Behaviour(bytes=TokenBucket(rng.uniform(2e6, 3e6), 16_384))),
+    "a narrow line": lambda rng, bucket: Load(Behaviour(bytes=TokenBucket(rng.uniform(0.7e6, 1e6), 16_384))),
 }
 
 
