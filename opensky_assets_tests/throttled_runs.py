@@ -25,7 +25,7 @@ from opensky_assets.lake.files import LocalFiles
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.sources.store import READ_BYTES, LocalStore, ObjectStore, SourceObject
+from opensky_assets.sources.store import LocalStore, ObjectStore, SourceObject
 from opensky_assets.sources.telemetry import Request, TimedFile
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.object_server import Behaviour, ObjectServer, Served, TokenBucket, varying
@@ -47,7 +47,7 @@ class SlowDisk(LocalStore):
     rate: float = 1e6
 
     def open(self, item: SourceObject) -> BinaryIO:
-        return io.BufferedReader(TimedFile(item.key, _SlowFile(self.root / item.key, self.rate)), READ_BYTES)
+        return io.BufferedReader(TimedFile(item.key, _SlowFile(self.root / item.key, self.rate)))
 
 
 class _SlowFile(io.FileIO):

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, BinaryIO, cast
 
-from opensky_assets.sources.store import READ_BYTES, ObjectGone, SourceError, SourceObject
+from opensky_assets.sources.store import ObjectGone, SourceError, SourceObject
 from opensky_assets.sources.telemetry import Attempt
 
 RESUMES = 5
@@ -187,7 +187,7 @@ class S3Store:
             raise SourceError(f"cannot list {self.place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
 
     def open(self, item: SourceObject) -> BinaryIO:
-        return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), READ_BYTES))
+        return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), 1 << 20))
 
     def verify(self, item: SourceObject) -> None:
         if self._head(item)["ETag"].strip('"') != item.etag:

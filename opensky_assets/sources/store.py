@@ -16,9 +16,6 @@ from opensky_assets.sources.telemetry import TimedFile
 if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
     from opensky_assets.settings import Settings
 
-READ_BYTES = 1 << 20
-"""A store reads so much at a time."""
-
 SIMULATED_MARKER = "SIMULATED.txt"
 """An object at the root of a bucket that `sources.simulate` wrote."""
 
@@ -114,7 +111,7 @@ class LocalStore:
             raise ObjectGone(f"{item.key}: listed, but gone when it was opened; run again") from None
         except OSError as error:
             raise SourceError(f"{item.key}: cannot be opened ({error.strerror}); check its permissions") from None
-        return io.BufferedReader(TimedFile(item.key, file), READ_BYTES)
+        return io.BufferedReader(TimedFile(item.key, file))
 
     def verify(self, item: SourceObject) -> None:
         try:

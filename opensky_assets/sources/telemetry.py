@@ -114,7 +114,7 @@ class Attempt:
 
 
 class TimedFile(io.RawIOBase):
-    """A file whose reads are timed, one by one: wrap it in a `BufferedReader` of some size."""
+    """A file whose reads are timed, one by one: for a `BufferedReader`, which makes them few."""
 
     def __init__(self, key: str, file: io.RawIOBase) -> None:
         self._file, self._attempt = file, Attempt(key)
