@@ -20,15 +20,24 @@ PIECE = 16_384
 
 
 class TokenBucket:
-    """`burst` tokens to begin with, and `rate` more a second up to as many; safe to use from several threads."""
+    """`burst` tokens to begin with. From when they are used up, `rate` more a second, up to a tenth of the burst: where
+    it begins to throttle does not depend on how fast the client was. Safe to use from several threads."""
 
     def __init__(self, rate: float, burst: float) -> None:
-        self.rate, self.burst, self._tokens, self._at = rate, burst, burst, time.monotonic()
+        self.rate, self.room, self._tokens = rate, burst / 10, burst
+        self._empty_at: float | None = None
         self._lock = threading.Lock()
 
     def _fill(self) -> None:
-        now = time.monotonic()
-        self._tokens, self._at = min(self._tokens + (now - self._at) * self.rate, self.burst), now
+        if self._empty_at is not None:
+            now = time.monotonic()
+            self._tokens = min(self._tokens + (now - self._empty_at) * self.rate, self.room)
+            self._empty_at = now
+
+    def _spend(self, count: float) -> None:
+        self._tokens -= count
+        if self._tokens < 1 and self._empty_at is None:
+            self._empty_at = time.monotonic()
 
     def take(self) -> bool:
         """One token, if there is one."""
@@ -36,14 +45,14 @@ class TokenBucket:
             self._fill()
             if self._tokens < 1:
                 return False
-            self._tokens -= 1
+            self._spend(1)
             return True
 
     def delay_s(self, count: float) -> float:
         """Take `count` tokens at any rate; how long until they are there."""
         with self._lock:
             self._fill()
-            self._tokens -= count
+            self._spend(count)
             return max(-self._tokens / self.rate, 0)
 
 

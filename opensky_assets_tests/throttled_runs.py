@@ -35,9 +35,6 @@ FIRST = date(2022, 6, 25)
 AIRCRAFT = 15
 """So an hour of states is an object of some 70 kB."""
 
-SLOW_S = 0.12, 0.2
-"""A throttled server takes so long an object; a machine without a throttle, even a busy one, less."""
-
 
 @dataclass(frozen=True)
 class SlowDisk(LocalStore):
@@ -119,14 +116,18 @@ class Load:
 
 @dataclass(frozen=True)
 class Bucket:
+    """`object_s`: a server that throttles takes so long an object, from and to; has to be longer than an ingest without
+    a throttle takes."""
+
     folder: Path
     days: list[str]
+    object_s: tuple[float, float]
 
     @staticmethod
-    def simulated(folder: Path, hours: int) -> Bucket:
+    def simulated(folder: Path, hours: int, object_s: tuple[float, float]) -> Bucket:
         days = -(-hours // 24)
         simulate(folder, start=FIRST, days=days, aircraft=AIRCRAFT, seed=7, states_hours=hours)
-        return Bucket(folder, [(FIRST + timedelta(day)).isoformat() for day in range(days)])
+        return Bucket(folder, [(FIRST + timedelta(day)).isoformat() for day in range(days)], object_s)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -137,20 +138,16 @@ class Bucket:
 Make = Callable[[random.Random, Bucket], Load]
 
 
-def refusing(rng: random.Random, bucket: Bucket) -> Load:
-    """Two requests an object are made; a part of them is for free."""
-    free = rng.uniform(0.3, 0.5) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(2 / rng.uniform(*SLOW_S), free)))
-
-
-def refusing_for_a_second(rng: random.Random, bucket: Bucket) -> Load:
-    free = rng.uniform(0.6, 0.75) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(1 / rng.uniform(*SLOW_S), free), retry_after=1))
+def refusing(rng: random.Random, bucket: Bucket, retry_after: int | None = None) -> Load:
+    """Two requests an object are made; a part of them is for free, more where each refusal costs a second."""
+    free = rng.uniform(0.4, 0.6) * (1.4 if retry_after else 1) * 2 * len(bucket.sizes)
+    return Load(Behaviour(requests=TokenBucket(2 / rng.uniform(*bucket.object_s), free), retry_after=retry_after))
 
 
 def capped(rng: random.Random, bucket: Bucket) -> Load:
-    rate = sum(bucket.sizes.values()) / len(bucket.sizes) / rng.uniform(*SLOW_S)
-    return Load(Behaviour(bytes=TokenBucket(rate, rng.uniform(0.3, 0.4) * sum(bucket.sizes.values()))))
+    size = sum(bucket.sizes.values())
+    rate = size / len(bucket.sizes) / rng.uniform(*bucket.object_s)
+    return Load(Behaviour(bytes=TokenBucket(rate, rng.uniform(0.35, 0.6) * size)))
 
 
 def one_slow_object(rng: random.Random, bucket: Bucket) -> Load:
@@ -166,7 +163,7 @@ def latency(rng: random.Random, bucket: Bucket) -> Load:
 
 THROTTLED: dict[str, Make] = {
     "503 SlowDown": refusing,
-    "503 with Retry-After": refusing_for_a_second,
+    "503 with Retry-After": lambda rng, bucket: refusing(rng, bucket, 1),
     "bandwidth cap after a burst": capped,
 }
 NOT_THROTTLED: dict[str, Make] = {

@@ -10,7 +10,7 @@ from opensky_assets.benchmark.verdict import Kind, judge
 from opensky_assets.ingest import runner
 from opensky_assets_tests.throttled_runs import NOT_THROTTLED, THROTTLED, Bucket, ingest
 
-WORKERS, SEEDS, HOURS = 2, 2, 18
+WORKERS, SEEDS, HOURS, OBJECT_S = 2, 2, 18, (0.15, 0.3)
 
 
 def run_and_judge(kind, seed, bucket, lake, workers):
@@ -47,7 +47,7 @@ def pool():
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
-    return Bucket.simulated(tmp_path_factory.mktemp("hours") / "bucket", HOURS)
+    return Bucket.simulated(tmp_path_factory.mktemp("hours") / "bucket", HOURS, OBJECT_S)
 
 
 @pytest.mark.slow

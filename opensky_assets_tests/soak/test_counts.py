@@ -18,7 +18,7 @@ pytestmark = pytest.mark.soak
 
 MUTATIONS, FAULTS, KILLS = 100_000, 1_000, 200
 AT_ONCE = 5_000
-VERDICTS, VERDICT_HOURS, VERDICT_WORKERS = 10, 48, 3
+VERDICTS, VERDICT_HOURS, VERDICT_OBJECT_S, VERDICT_WORKERS = 10, 36, (0.25, 0.5), 3
 
 
 def say(text: str) -> None:
@@ -46,7 +46,7 @@ def test_kills(tmp_path) -> None:  # type: ignore[no-untyped-def]
 
 def test_verdicts(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
-    bucket = Bucket.simulated(tmp_path / "bucket", VERDICT_HOURS)
+    bucket = Bucket.simulated(tmp_path / "bucket", VERDICT_HOURS, VERDICT_OBJECT_S)
     wrong = []
     for kind in (*THROTTLED, *NOT_THROTTLED):
         kinds: Counter[str] = Counter()
