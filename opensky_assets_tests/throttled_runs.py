@@ -28,7 +28,7 @@ from opensky_assets.sources.simulate import simulate
 from opensky_assets.sources.store import LocalStore, ObjectStore, SourceObject
 from opensky_assets.sources.telemetry import Request, TimedFile
 from opensky_assets_tests.buckets import TODAY
-from opensky_assets_tests.object_server import Behaviour, ObjectServer, Served, TokenBucket, varying
+from opensky_assets_tests.object_server import PIECE, Behaviour, ObjectServer, Served, TokenBucket, varying
 from opensky_assets_tests.serving import serving
 
 FIRST = date(2022, 6, 25)
@@ -170,11 +170,16 @@ NOT_THROTTLED: dict[str, Make] = {
     "unthrottled": lambda rng, bucket: Load(),
     "CPU-starved": lambda rng, bucket: Load(burners=rng.choice([2, 4]), burners_after_s=rng.choice([0.0, 0.5, 4.0])),
     "slow disk of the source": lambda rng, bucket: Load(None, disk=rng.uniform(0.5e6, 1e6)),
-    "slow disk of the lake": lambda rng, bucket: Load(lake=rng.uniform(1e6, 2e6)),
     "one slow object": one_slow_object,
     "latency": latency,
-    "a narrow line": lambda rng, bucket: Load(Behaviour(bytes=TokenBucket(rng.uniform(0.7e6, 1e6), 16_384))),
 }
+NEITHER: dict[str, Make] = {
+    "slow disk of the lake": lambda rng, bucket: Load(lake=rng.uniform(1e6, 2e6)),
+    "a line that is narrow from the start": lambda rng, bucket: Load(
+        Behaviour(bytes=TokenBucket(rng.uniform(0.7e6, 1e6), PIECE))
+    ),
+}
+"""More that is no throttle, for the long test."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opensky_assets.benchmark.curve import Curve
 from opensky_assets.benchmark.run import Run
@@ -101,8 +102,18 @@ def _bound(run: Run, curve: Curve | None) -> Verdict:
         (Kind.DISK, None if tree is None else rest, MOST),  # neither asked for bytes nor had work: it writes
     ):
         if share is not None and share >= least:
-            return Verdict(kind, min(share, 1.0), evidence)
+            told = (*evidence, _line(run, in_it)) if kind is Kind.NETWORK else evidence
+            return Verdict(kind, min(share, 1.0), told)
     return Verdict(Kind.LINEAR, 0.5 if cpu is None else 1 - max(network, files, 0.0), evidence)
+
+
+def _line(run: Run, which: NDArray[np.bool_]) -> str:
+    seconds = float(run.ends[which].max() - run.starts[which].min())
+    together, each = float(run.bytes[which].sum()) / seconds, float(np.median(run.heads[which & run.remote]))
+    return (
+        f"bytes come at {together / 1e6:.3g} MB/s in all, and a first byte after {each * 1e3:.3g} ms (median), with no "
+        "lasting fall: a line, or a cap, that was there from the first request on"
+    )
 
 
 def _begun(run: Run) -> float:

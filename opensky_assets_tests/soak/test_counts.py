@@ -8,7 +8,7 @@ import pytest
 from opensky_assets.ingest import runner
 from opensky_assets_tests.integration.test_ingest_kills import check_kills
 from opensky_assets_tests.integration.test_verdicts import run_and_judge
-from opensky_assets_tests.throttled_runs import NOT_THROTTLED, THROTTLED, Bucket
+from opensky_assets_tests.throttled_runs import NEITHER, NOT_THROTTLED, THROTTLED, Bucket
 from opensky_assets_tests.unit.ingest.test_faults import run_with_faults, undisturbed
 from opensky_assets_tests.unit.ingest.test_parse import check_mutations
 
@@ -44,18 +44,17 @@ def test_kills(tmp_path) -> None:  # type: ignore[no-untyped-def]
     check_kills(tmp_path, KILLS, 200, say)
 
 
-def test_verdicts(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("kind", [*THROTTLED, *NOT_THROTTLED, *NEITHER])
+def test_verdicts(kind, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
     bucket = Bucket.simulated(tmp_path / "bucket", VERDICT_HOURS, VERDICT_OBJECT_S)
     wrong = []
-    for kind in (*THROTTLED, *NOT_THROTTLED):
-        kinds: Counter[str] = Counter()
-        for seed in range(VERDICTS):
-            lake = tmp_path / f"{kind} {seed}"
-            verdict, right, told = run_and_judge(kind, seed, bucket, lake, VERDICT_WORKERS)
-            kinds[verdict.kind] += 1
-            say(f"{kind}, {told}")
-            if not right:
-                wrong.append((kind, told, verdict.evidence))
-        say(f"{kind}: {', '.join(f'{name} {count}' for name, count in kinds.items())} of {VERDICTS}")
+    kinds: Counter[str] = Counter()
+    for seed in range(VERDICTS):
+        verdict, right, told = run_and_judge(kind, seed, bucket, tmp_path / f"lake{seed}", VERDICT_WORKERS)
+        kinds[verdict.kind] += 1
+        say(f"{kind}, {told}")
+        if not right:
+            wrong.append((told, verdict.evidence))
+    say(f"{kind}: {', '.join(f'{name} {count}' for name, count in kinds.items())} of {VERDICTS}")
     assert not wrong

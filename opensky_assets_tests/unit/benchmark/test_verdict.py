@@ -195,6 +195,11 @@ def test_what_takes_most_of_the_time_bounds_the_run(kind, requests, used):
     assert found.kind is kind and 0.5 <= found.confidence <= 1 and found.from_request is None
 
 
+def test_a_network_bound_says_what_the_line_gives():
+    found = verdict(made(60, workers=1, head=0.0, work=0.0, body=lambda n: 0.2), workers=1)
+    assert found.evidence[-1].startswith("bytes come at 1 MB/s in all, and a first byte after 0 ms (median)")
+
+
 def test_the_plans_looks_before_the_workers_are_there_count_as_start():
     looks = [Request(f"look{n}", 0.1 + n / 100, 0.001, 0.002, 500, 200, reading_s=0.002) for n in range(3)]
     assert verdict([*looks, *made(20, begin=5.0)]).kind is Kind.START_UP
