@@ -139,9 +139,11 @@ Make = Callable[[random.Random, Bucket], Load]
 
 
 def refusing(rng: random.Random, bucket: Bucket, retry_after: int | None = None) -> Load:
-    """Two requests an object are made; a part of them is for free, more where each refusal costs a second."""
-    free = rng.uniform(0.4, 0.6) * (1.4 if retry_after else 1) * 2 * len(bucket.sizes)
-    return Load(Behaviour(requests=TokenBucket(2 / rng.uniform(*bucket.object_s), free), retry_after=retry_after))
+    """Two requests an object are made; a part of them is for free. Where a refused client stays away for a second, half
+    as many are let in then, or few would be refused."""
+    free = rng.uniform(0.4, 0.6) * 2 * len(bucket.sizes)
+    rate = (1 if retry_after else 2) / rng.uniform(*bucket.object_s)
+    return Load(Behaviour(requests=TokenBucket(rate, free), retry_after=retry_after))
 
 
 def capped(rng: random.Random, bucket: Bucket) -> Load:
