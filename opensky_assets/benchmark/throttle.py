@@ -25,18 +25,22 @@ LEAST_REQUESTS = 5
 """Between two changes of throughput."""
 
 LEAST_DROP = 2.0
-LEAST_SEPARATION = 0.9
+LEAST_SEPARATION = 0.85
 """A cap is told from noise where throughput falls to less than half, and so many of the pairs of an earlier and a later
 request have the earlier as the faster one."""
 
 ALIKE = 2.0
 """Requests are compared whose sizes differ by no more than this factor."""
 
-LEAST_WAIT = 1 / 3
+LEAST_WAIT = 0.2
 """A cap that takes a smaller share of the workers' time is not what holds them up."""
 
 STEADY = 0.25
 """A cap gives bytes evenly: no more than this share of them comes before or after its time."""
+
+CLEAR = 8.0
+"""A cap is steady: so many times as far as its rates vary (logarithms, by the median absolute deviation) they fell. A
+line whose throughput wanders falls too."""
 
 PAIRS = 1_000
 """So many requests on either side are compared at most, taken evenly."""
@@ -113,10 +117,13 @@ def _cap(run: Run, rates: Floats, of: NDArray[np.intp], cut: int, end: int, p: f
     was = float(np.median(rates[one[like_before]]))
     now = float(np.median(rates[other[like_after]]))
     waited = float(run.bodies[after].sum()) / (run.workers * (over - began))
-    uneven = _unevenness(run, other, began, over)
+    uneven, varying = _unevenness(run, other, began, over), _spread(np.log(rates[other]))
     cpu, cpu_before = run.cpu(began, over), run.cpu(float(run.starts[before[0]]), began)
     cpu_rose = cpu is not None and cpu_before is not None and cpu >= BUSY and cpu - cpu_before >= ROSE
-    if was < LEAST_DROP * now or faster < LEAST_SEPARATION or waited < LEAST_WAIT or uneven > STEADY or cpu_rose:
+    fell = np.log(was / now)
+    if fell < np.log(LEAST_DROP) or faster < LEAST_SEPARATION or waited < LEAST_WAIT:
+        return None
+    if uneven > STEADY or fell < CLEAR * varying or cpu_rose:
         return None
     total = float(run.bytes[after].sum()) / (over - began)
     index = int(after[0])
@@ -125,14 +132,19 @@ def _cap(run: Run, rates: Floats, of: NDArray[np.intp], cut: int, end: int, p: f
         f"{began:.1f} s into the run), the line gives {now / 1e6:.3g} MB/s, before {was / 1e6:.3g} MB/s (medians of "
         "what a request had, times how many shared the line)",
         f"of pairs of like size, the earlier had more in {faster:.0%}; by chance alone such a change has p ≤ {p:.3f}",
-        f"together these {len(after)} requests came at {total / 1e6:.3g} MB/s, evenly: at most {uneven:.0%} of the "
-        "bytes before or after their time",
+        f"together these {len(after)} requests came at {total / 1e6:.3g} MB/s, steadily: the line's rate varies by "
+        f"{np.expm1(varying):.0%}, and at most {uneven:.0%} of the bytes came before or after their time",
         f"{waited:.0%} of the workers' time since then is waiting for bodies",
     ]
     if cpu is not None:
         known = "" if cpu_before is None else f", before to {cpu_before:.0%}"
         evidence.append(f"the machine's CPU was busy to {cpu:.0%} since then{known}")
     return Throttle(index, (1 - p) * faster, tuple(evidence))
+
+
+def _spread(values: Floats) -> float:
+    """A standard deviation, from the median absolute one."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
 def _evenly(indices: NDArray[np.intp]) -> NDArray[np.intp]:
