@@ -165,7 +165,6 @@ def latency(rng: random.Random, bucket: Bucket) -> Load:
 
 THROTTLED: dict[str, Make] = {
     "503 SlowDown": refusing,
-    "503 with Retry-After": lambda rng, bucket: refusing(rng, bucket, 1),
     "bandwidth cap after a burst": capped,
 }
 NOT_THROTTLED: dict[str, Make] = {
@@ -175,13 +174,16 @@ NOT_THROTTLED: dict[str, Make] = {
     "one slow object": one_slow_object,
     "latency": latency,
 }
-NEITHER: dict[str, Make] = {
+MORE_THROTTLED: dict[str, Make] = {
+    "503 with Retry-After": lambda rng, bucket: refusing(rng, bucket, 1),
+}
+MORE_NOT_THROTTLED: dict[str, Make] = {
     "slow disk of the lake": lambda rng, bucket: Load(lake=rng.uniform(1e6, 2e6)),
     "a line that is narrow from the start": lambda rng, bucket: Load(
         Behaviour(bytes=TokenBucket(rng.uniform(0.7e6, 1e6), PIECE))
     ),
 }
-"""More that is no throttle, for the long test."""
+"""For the long test."""
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,28 @@ import pytest
 
 from opensky_assets.benchmark.verdict import Kind, judge
 from opensky_assets.ingest import runner
-from opensky_assets_tests.throttled_runs import NEITHER, NOT_THROTTLED, THROTTLED, Bucket, ingest
+from opensky_assets_tests.throttled_runs import (
+    MORE_NOT_THROTTLED,
+    MORE_THROTTLED,
+    NOT_THROTTLED,
+    THROTTLED,
+    Bucket,
+    ingest,
+)
 
+ALL_THROTTLED = {**THROTTLED, **MORE_THROTTLED}
+ALL_NOT_THROTTLED = {**NOT_THROTTLED, **MORE_NOT_THROTTLED}
 WORKERS, SEEDS, HOURS, OBJECT_S = 2, 2, 16, (0.15, 0.3)
 
 
 def run_and_judge(kind, seed, bucket, lake, workers):
     """What is said of a run, and whether it is right: a throttle is recognised, at most one request a worker from where
     the server says that it began, and nothing else is taken for one."""
-    load = {**THROTTLED, **NOT_THROTTLED, **NEITHER}[kind](random.Random(f"{kind} {seed}"), bucket)
+    load = {**ALL_THROTTLED, **ALL_NOT_THROTTLED}[kind](random.Random(f"{kind} {seed}"), bucket)
     run = ingest(bucket, lake, load, workers)
     verdict = judge(run.requests, run.samples, run.workers, run.started_at, run.ended_at)
     told = f"seed {seed}: {verdict.kind}, confidence {verdict.confidence:.2f}"
-    if kind not in THROTTLED:
+    if kind in ALL_NOT_THROTTLED:
         return verdict, verdict.kind is not Kind.THROTTLED, told
     first = run.first_throttled
     assert first is not None, "the server throttled nothing"

@@ -7,8 +7,8 @@ import pytest
 
 from opensky_assets.ingest import runner
 from opensky_assets_tests.integration.test_ingest_kills import check_kills
-from opensky_assets_tests.integration.test_verdicts import run_and_judge
-from opensky_assets_tests.throttled_runs import NEITHER, NOT_THROTTLED, THROTTLED, Bucket
+from opensky_assets_tests.integration.test_verdicts import ALL_NOT_THROTTLED, ALL_THROTTLED, run_and_judge
+from opensky_assets_tests.throttled_runs import Bucket
 from opensky_assets_tests.unit.ingest.test_faults import run_with_faults, undisturbed
 from opensky_assets_tests.unit.ingest.test_parse import check_mutations
 
@@ -44,7 +44,7 @@ def test_kills(tmp_path) -> None:  # type: ignore[no-untyped-def]
     check_kills(tmp_path, KILLS, 200, say)
 
 
-@pytest.mark.parametrize("kind", [*THROTTLED, *NOT_THROTTLED, *NEITHER])
+@pytest.mark.parametrize("kind", [*ALL_THROTTLED, *ALL_NOT_THROTTLED])
 def test_verdicts(kind, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
     bucket = Bucket.simulated(tmp_path / "bucket", VERDICT_HOURS, VERDICT_OBJECT_S)
