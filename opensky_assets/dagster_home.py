@@ -1,30 +1,58 @@
-"""Where Dagster keeps its runs and events: `data/dagster`, for every command, so that UI, CLI and daemon
-share one history. Only the standard library is imported before it is needed."""
+"""Where Dagster keeps its runs and events: in `data/dagster` or in PostgreSQL, for every command, so that UI, CLI and
+daemon share one history. Dagster is imported only where it is needed."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensky_assets.bootstrap import lock
+from opensky_assets.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
 
 
+POSTGRES_URL = "OPENSKY_POSTGRES_URL"
+_STORAGE = f"""
+# The history is in PostgreSQL.
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES_URL}
+"""
+
+
 def dagster_home(root: Path) -> Path:
-    """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it."""
+    """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it.
+
+    Where `OPENSKY_POSTGRES_URL` is set, the history is there: the copy names the variable, and the environment of this
+    process gets it, also out of `.env`. Raises `SettingsError` where a history in PostgreSQL has lost its variable,
+    rather than starting an empty one beside it.
+    """
     home = root.resolve() / "data" / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    settings = root / "dagster.yaml"
-    if settings.is_file():
-        wanted = b"# A copy of dagster.yaml at the top of the repository: change that one.\n" + settings.read_bytes()
-        copy = home / "dagster.yaml"
-        if not copy.is_file() or copy.read_bytes() != wanted:
+    settings, copy = root / "dagster.yaml", home / "dagster.yaml"
+    wanted = settings.read_text() if settings.is_file() else ""
+    there = copy.read_text() if copy.is_file() else ""
+    url = load_settings().postgres_url
+    if url is not None:
+        if re.search(r"^storage:", wanted, re.MULTILINE):
+            raise SettingsError(f"{settings} names a storage of its own: take that out, or unset {POSTGRES_URL}")
+        os.environ[POSTGRES_URL] = url.get_secret_value()
+        wanted += _STORAGE
+    elif POSTGRES_URL in there.partition("\nstorage:")[2]:
+        raise SettingsError(
+            f"the history of {home} is in PostgreSQL: set {POSTGRES_URL}, or delete {copy} to start one in SQLite"
+        )
+    if wanted:
+        wanted = "# A copy of dagster.yaml at the top of the repository: change that one.\n" + wanted
+        if wanted != there:
             # By a rename: another process may be reading it.
             new = home / f"dagster.yaml.{os.getpid()}"
-            new.write_bytes(wanted)
+            new.write_text(wanted)
             os.replace(new, copy)
     return home
 
@@ -45,26 +73,29 @@ def history(home: Path) -> DagsterInstance:
 def end_dead_runs(instance: DagsterInstance) -> list[str]:
     """Mark runs as failed that are recorded as started but whose process is gone; returns their ids.
 
-    Dagster does not notice by itself when a command's process is killed: the run would count as running for
-    ever, against `max_concurrent_runs` and its pools. For a history that is used on one machine only.
+    Dagster does not notice by itself when a command's process is killed: the run would count as running for ever,
+    against `max_concurrent_runs` and its pools. A run that a command started is not retried: whoever killed it decides
+    that. Nothing is done where the history is in PostgreSQL, which several machines may use.
     """
     from dagster import DagsterRunStatus, RunsFilter
-    from dagster._core.storage.tags import MAX_RETRIES_TAG
+    from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RETRIES_TAG
 
-    ended = []
+    ended: list[str] = []
+    if os.environ.get(POSTGRES_URL):
+        return ended
     for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])):
-        pid = _died(instance, run)
+        pid = dead_process(instance, run)
         if pid is not None:
-            # Whoever killed it decides whether it runs again: no automatic retry.
-            instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: "0"})
+            if GRPC_INFO_TAG not in run.tags:
+                instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: "0"})
             instance.report_run_failed(run, f"Its process (pid {pid}) is gone: it was killed or the machine stopped.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             ended.append(run.run_id)
     return ended
 
 
-def _died(instance: DagsterInstance, run: DagsterRun) -> int | None:
-    """The process id of a run whose process is gone; None where it lives or never said which it is."""
+def dead_process(instance: DagsterInstance, run: DagsterRun) -> int | None:
+    """The process id of a run whose process is not on this machine; None where it lives or never said which it is."""
     import psutil
     from dagster import DagsterEventType
 

@@ -14,6 +14,7 @@ FIRST_DAY = date(2017, 1, 1)
 """First day of the calendar: OpenSky's public state vectors start in 2017."""
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
+POSTGRES_URL = re.compile(r"postgresql://[^\s/@]+@[^\s/]*/[^\s/]+")
 OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
 """Spark's options that another setting is for."""
 
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
             raise ValueError("the lake must be a folder or s3://bucket[/prefix]")
         return value
 
+    postgres_url: SecretStr | None = None
+    """Where Dagster keeps its history, as postgresql://user:password@host:5432/database; without it, in SQLite."""
     ui_url: str = "http://127.0.0.1:3000"
     """Where the Dagster UI is, for links in alerts."""
     alert_url: SecretStr | None = None
@@ -97,6 +100,13 @@ class Settings(BaseSettings):
     def airports(self) -> list[str]:
         """The codes of `api_airports`."""
         return [code.strip().upper() for code in self.api_airports.split(",") if code.strip()]
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _history_is_in_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not POSTGRES_URL.fullmatch(value.get_secret_value()):
+            raise ValueError("must be postgresql://user:password@host:5432/database")
+        return value
 
     @field_validator("spark_master")
     @classmethod

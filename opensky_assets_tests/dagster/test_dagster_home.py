@@ -1,13 +1,17 @@
 """One history for every command: its settings, its making by several processes, the runs that were killed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
+from opensky_assets.resources.launcher import WatchedRunLauncher
+from opensky_assets.settings import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,10 +48,38 @@ def test_the_settings_load(home: Path) -> None:
     with history(home) as instance:
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
+        assert isinstance(instance.run_launcher, WatchedRunLauncher)
+        assert instance.run_launcher.supports_check_run_worker_health
         assert instance.run_retries_enabled and not instance.run_retries_retry_on_asset_or_op_failure
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None and queue.max_concurrent_runs == 2
         assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+
+
+def test_postgresql_is_named_by_its_variable_and_never_by_its_value(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("OPENSKY_POSTGRES_URL=postgresql://u:hunter2@127.0.0.1:5/history\n")
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "")  # so that what is set below ends with the test
+    monkeypatch.delenv("OPENSKY_POSTGRES_URL")
+    dagster_home(tmp_path)
+    storage = yaml.safe_load((home / "dagster.yaml").read_text())["storage"]
+    assert storage == {"postgres": {"postgres_url": {"env": "OPENSKY_POSTGRES_URL"}}}
+    assert os.environ["OPENSKY_POSTGRES_URL"].startswith("postgresql://u:hunter2@")
+    assert not [path for path in home.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    monkeypatch.delenv("OPENSKY_POSTGRES_URL")
+
+    (tmp_path / ".env").unlink()
+    with pytest.raises(SettingsError, match="is in PostgreSQL: set OPENSKY_POSTGRES_URL"):
+        dagster_home(tmp_path)
+    (home / "dagster.yaml").unlink()
+    assert "storage" not in yaml.safe_load((dagster_home(tmp_path) / "dagster.yaml").read_text())
+
+    (tmp_path / "dagster.yaml").write_text("storage:\n  sqlite:\n    base_dir: elsewhere\n")
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "postgresql://u:hunter2@127.0.0.1:5/history")
+    with pytest.raises(SettingsError, match="a storage of its own"):
+        dagster_home(tmp_path)
 
 
 def test_a_killed_run_is_ended_and_a_living_one_is_not(home: Path) -> None:

@@ -101,6 +101,16 @@ def test_options_of_spark_are_never_shown(text, told, monkeypatch):
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
+@pytest.mark.parametrize("value", ["mysql://u:hunter2@host/db", "postgresql://hunter2", "u:hunter2@host/db"])
+def test_the_address_of_postgresql_is_never_shown(value, monkeypatch):
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", value)
+    with pytest.raises(SettingsError, match="must be postgresql://user:password@host:5432/database") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "postgresql://u:hunter2@host/db")
+    assert "hunter2" not in repr(load_settings())
+
+
 def test_all_bad_values_are_told_at_once(monkeypatch):
     monkeypatch.setenv("OPENSKY_YEAR", "x")
     monkeypatch.setenv("OPENSKY_DAY", "99")
