@@ -14,7 +14,7 @@ FIRST_DAY = date(2017, 1, 1)
 """First day of the calendar: OpenSky's public state vectors start in 2017."""
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
-POSTGRES_URL = re.compile(r"postgresql://[^\s/@]+@[^\s/]*/[^\s/]+")
+POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@[^\s/]*/[^\s/]+")
 OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
 """Spark's options that another setting is for."""
 
@@ -81,7 +81,8 @@ class Settings(BaseSettings):
         return value
 
     postgres_url: SecretStr | None = None
-    """Where Dagster keeps its history, as postgresql://user:password@host:5432/database; without it, in SQLite."""
+    """Dagster's history, as postgresql+psycopg2://user:password@host:5432/database; without it, it is in SQLite. Where
+    the URL names no driver, SQLAlchemy takes another than dagster-postgres brings."""
     ui_url: str = "http://127.0.0.1:3000"
     """Where the Dagster UI is, for links in alerts."""
     alert_url: SecretStr | None = None
@@ -105,7 +106,7 @@ class Settings(BaseSettings):
     @classmethod
     def _history_is_in_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not POSTGRES_URL.fullmatch(value.get_secret_value()):
-            raise ValueError("must be postgresql://user:password@host:5432/database")
+            raise ValueError("must be postgresql+psycopg2://user:password@host:5432/database")
         return value
 
     @field_validator("spark_master")

@@ -60,13 +60,13 @@ def test_postgresql_is_named_by_its_variable_and_never_by_its_value(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("OPENSKY_POSTGRES_URL=postgresql://u:hunter2@127.0.0.1:5/history\n")
+    (tmp_path / ".env").write_text("OPENSKY_POSTGRES_URL=postgresql+psycopg2://u:hunter2@127.0.0.1:5/history\n")
     monkeypatch.setenv("OPENSKY_POSTGRES_URL", "")  # so that what is set below ends with the test
     monkeypatch.delenv("OPENSKY_POSTGRES_URL")
     dagster_home(tmp_path)
     storage = yaml.safe_load((home / "dagster.yaml").read_text())["storage"]
     assert storage == {"postgres": {"postgres_url": {"env": "OPENSKY_POSTGRES_URL"}}}
-    assert os.environ["OPENSKY_POSTGRES_URL"].startswith("postgresql://u:hunter2@")
+    assert os.environ["OPENSKY_POSTGRES_URL"].startswith("postgresql+psycopg2://u:hunter2@")
     assert not [path for path in home.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
     monkeypatch.delenv("OPENSKY_POSTGRES_URL")
 
@@ -77,7 +77,7 @@ def test_postgresql_is_named_by_its_variable_and_never_by_its_value(
     assert "storage" not in yaml.safe_load((dagster_home(tmp_path) / "dagster.yaml").read_text())
 
     (tmp_path / "dagster.yaml").write_text("storage:\n  sqlite:\n    base_dir: elsewhere\n")
-    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "postgresql://u:hunter2@127.0.0.1:5/history")
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "postgresql+psycopg2://u:hunter2@127.0.0.1:5/history")
     with pytest.raises(SettingsError, match="a storage of its own"):
         dagster_home(tmp_path)
 
