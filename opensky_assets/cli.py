@@ -174,6 +174,14 @@ def dev(arguments: argparse.Namespace) -> int:
     return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
 
 
+def service(arguments: argparse.Namespace) -> int:
+    from opensky_assets.jobs.service import start, status, stop
+
+    if arguments.command == "start":
+        return start(Path.cwd(), arguments.port)
+    return {"stop": stop, "status": status}[arguments.command](Path.cwd())
+
+
 def warehouse(arguments: argparse.Namespace) -> int:
     from opensky_assets.jobs.report import say
     from opensky_assets.lake.warehouse import rebuild_warehouse
@@ -234,6 +242,13 @@ def _positive(text: str) -> int:
     return number
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise ValueError
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="opensky-assets", description="OpenSky's raw files as trusted daily tables.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -266,6 +281,10 @@ def _parser() -> argparse.ArgumentParser:
         ("simulate", simulate, "write a simulated bucket; `simulate --help` tells its arguments"),
     ):
         command(name, run, text)
+    made = command("start", service, "webserver, daemon and code server in the background, each checked")
+    made.add_argument("--port", type=_port, default=3000, help="of the UI on 127.0.0.1; 3000 by default")
+    command("status", service, "how each part of the service is; exit code 0: all well, 3: it does not run, 1: trouble")
+    command("stop", service, "stop the service; runs in progress are run again by the next start")
     command("warehouse", warehouse, "rebuild the DuckDB file of views over the lake")
     made = command("prune", prune, "remove what dead runs left and, on request, the rows of objects that are gone")
     made.add_argument("--vanished", action="store_true", help="also the rows of objects that the source has no more")

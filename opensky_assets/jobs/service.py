@@ -1,0 +1,313 @@
+"""Webserver, daemon and code server as background processes of this machine: `opensky-assets start`, `status`, `stop`.
+
+What is known of them is below `data/dagster/service`: a record a process (its pid and address), and its log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from opensky_assets.bootstrap import lock
+from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history
+from opensky_assets.jobs.report import error, say
+
+LOOPBACK = "127.0.0.1"
+CODE, DAEMON, WEB = "code server", "daemon", "webserver"
+PARTS = (CODE, DAEMON, WEB)
+"""In the order in which they start; they are stopped in the other."""
+
+STARTED_SECONDS = 180
+"""Until when a part must answer; on two idle cores all three need some 20 s."""
+ANSWER_SECONDS = 10
+STOPPED_SECONDS = 20
+"""For an orderly end; whoever is still there then is killed."""
+
+NOT_RUNNING = 3
+"""Exit code of `status` where nothing runs, as init scripts have it."""
+
+
+class ServiceError(Exception):
+    """A part of the service did not come up or does not answer; the text says which, why, and where its log is."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A process that was started, and where it listens; the time tells it from a later one of the same number."""
+
+    pid: int
+    created: float
+    port: int
+
+    def process(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if same else None
+
+
+@dataclass(frozen=True)
+class Service:
+    """The service of one DAGSTER_HOME."""
+
+    root: Path
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "service"
+
+    def log(self, part: str) -> Path:
+        return self.folder / f"{part.replace(' ', '-')}.log"
+
+    def _record(self, part: str) -> Path:
+        return self.folder / f"{part.replace(' ', '-')}.json"
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace.yaml"
+
+    def record(self, part: str) -> Record | None:
+        try:
+            return Record(**json.loads(self._record(part).read_text()))
+        except FileNotFoundError:
+            return None
+
+    def running(self) -> dict[str, Record]:
+        """The parts whose process lives."""
+        found = {part: self.record(part) for part in PARTS}
+        return {part: record for part, record in found.items() if record is not None and record.process()}
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        self.folder.mkdir(exist_ok=True)
+        with lock(self.folder / "lock", "starting or stopping the service"):
+            yield
+
+    def launch(self, part: str, port: int) -> Record:
+        """Start the process of a part, apart from this one, with a log of its own; the log before is kept."""
+        module, *arguments = {
+            CODE: [
+                "dagster", "api", "grpc", "--host", LOOPBACK, "--port", str(port), "--location-name", "opensky_assets",
+                "--module-name", "opensky_assets.definitions", "--working-directory", str(self.root),
+            ],
+            DAEMON: ["dagster._daemon", "run", "--workspace", str(self.workspace)],
+            WEB: ["dagster_webserver", "--host", LOOPBACK, "--port", str(port), "--workspace", str(self.workspace)],
+        }[part]  # fmt: skip
+        log = self.log(part)
+        if log.is_file():
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=self.root,
+                env={**os.environ, "DAGSTER_HOME": str(self.home)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        record = Record(process.pid, psutil.Process(process.pid).create_time(), port)
+        self._record(part).write_text(json.dumps(asdict(record)))
+        return record
+
+    def end(self, part: str) -> bool:
+        """Stop the process of a part and all it started; whether there was one. Runs are processes of the code
+        server."""
+        record = self.record(part)
+        process = record.process() if record else None
+        if process is None:
+            return False
+        family = {process, *process.children(recursive=True)}
+        process.terminate()
+        _until_gone([process])
+        if process.is_running():  # it may have started more since
+            family |= set(process.children(recursive=True))
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        _until_gone(family)
+        return True
+
+    def trouble(self, part: str, record: Record, since: float = 0) -> str | None:
+        """What a part does not do that it should; None where all is well."""
+        if record.process() is None:
+            return "its process has ended"
+        return {CODE: _code_trouble, DAEMON: self._daemon_trouble, WEB: _web_trouble}[part](record, since)
+
+    def _daemon_trouble(self, record: Record, since: float) -> str | None:
+        from dagster._daemon.controller import get_daemon_statuses
+
+        with history(self.home) as instance:
+            statuses = get_daemon_statuses(instance, instance.get_required_daemon_types(), ignore_errors=True)
+        silent = [
+            kind
+            for kind, status in statuses.items()
+            if not status.healthy or status.last_heartbeat is None or status.last_heartbeat.timestamp < since
+        ]
+        return f"no sign of life of {', '.join(sorted(silent))}" if silent else None
+
+    def wait(self, part: str, record: Record) -> None:
+        """Until the part answers. Raises `ServiceError` with the end of its log where it does not."""
+        until = time.monotonic() + STARTED_SECONDS
+        while trouble := self.trouble(part, record, record.created):
+            if record.process() is None or time.monotonic() > until:
+                last = "".join(
+                    f"\n    {line}" for line in self.log(part).read_text(errors="replace").splitlines()[-15:]
+                )
+                raise ServiceError(f"the {part} did not start: {trouble}. The end of {self.log(part)}:{last}")
+            time.sleep(0.25)
+
+    def told(self, part: str, record: Record) -> str:
+        address = {CODE: f"{LOOPBACK}:{record.port}, ", DAEMON: "", WEB: f"http://{LOOPBACK}:{record.port}, "}[part]
+        return f"{part:<13}{address}pid {record.pid}, log {self.log(part)}"
+
+
+def start(root: Path, port: int) -> int:
+    """Start all parts, each once the one before it answers; 0 where the service runs. If one does not come up, those
+    before it are stopped again."""
+    service = Service(root.resolve(), dagster_home(root))
+    with service.locked():
+        running = service.running()
+        if len(running) == len(PARTS):
+            say(f"the service runs already, at http://{LOOPBACK}:{running[WEB].port}")
+            return 0
+        last_code = service.record(CODE)
+        if running:
+            say(f"only {' and '.join(running)} of an earlier start still there: stopped")
+        _stop(service)
+        try:
+            _refuse_taken(port)
+            with history(service.home) as instance:
+                ended = end_dead_runs(instance)
+            say(f"ok      {'history':<13}{_told_history(service.home)}")
+            for run_id in ended:
+                say(f"        run {run_id} had died with an earlier service; marked as failed")
+            # At its old address the new server can tell that runs of the old one are gone.
+            code_port = last_code.port if last_code and not _taken(last_code.port) else _free_port()
+            service.workspace.write_text(
+                "# Written by `opensky-assets start`.\nload_from:\n  - grpc_server:\n"
+                f"      host: {LOOPBACK}\n      port: {code_port}\n      location_name: opensky_assets\n"
+            )
+            for part, at in ((CODE, code_port), (DAEMON, 0), (WEB, port)):
+                record = service.launch(part, at)
+                service.wait(part, record)
+                say(f"ok      {service.told(part, record)}")
+        except ServiceError as failure:
+            error(f"PROBLEM {failure}")
+            _stop(service)
+            say("what had been started is stopped again")
+            return 1
+        except BaseException:
+            _stop(service)
+            raise
+    return 0
+
+
+def stop(root: Path) -> int:
+    """Stop all parts; 0 also where nothing runs. Runs in progress end: the next start runs them again."""
+    service = Service(root.resolve(), dagster_home(root))
+    with service.locked():
+        ended = _stop(service)
+    for part in ended:
+        say(f"ok      {part:<13}stopped")
+    if not ended:
+        say("the service does not run")
+    return 0
+
+
+def status(root: Path) -> int:
+    """Say how each part is: 0 where all run and answer, 3 where none runs, 1 otherwise."""
+    service = Service(root.resolve(), dagster_home(root))
+    if not service.running():
+        say("the service does not run")
+        return NOT_RUNNING
+    problems = 0
+    for part in PARTS:
+        record = service.record(part)
+        trouble = service.trouble(part, record) if record else "was not started"
+        problems += trouble is not None
+        say(f"{'PROBLEM' if trouble else 'ok':<8}{service.told(part, record) if record else part:<13}")
+        if trouble:
+            say(f"{'':<21}{trouble}: `opensky-assets start` starts the whole anew")
+    return 1 if problems else 0
+
+
+def _stop(service: Service) -> list[str]:
+    return [part for part in reversed(PARTS) if service.end(part)]
+
+
+def _until_gone(processes: Iterable[psutil.Process]) -> None:
+    """Or until they had time enough; one that nobody waits for any more is gone too."""
+    until = time.monotonic() + STOPPED_SECONDS
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+                time.sleep(0.1)
+
+
+def _code_trouble(record: Record, since: float) -> str | None:
+    from dagster._core.errors import DagsterUserCodeUnreachableError
+    from dagster._grpc.client import DagsterGrpcClient
+
+    try:
+        DagsterGrpcClient(port=record.port, host=LOOPBACK).ping("")
+    except DagsterUserCodeUnreachableError:
+        return "it does not answer"
+    return None
+
+
+def _web_trouble(record: Record, since: float) -> str | None:
+    import httpx
+
+    query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+    try:
+        with httpx.Client(trust_env=False, timeout=ANSWER_SECONDS) as client:  # no proxy stands between
+            told = client.post(f"http://{LOOPBACK}:{record.port}/graphql", json={"query": query}).raise_for_status()
+        entries = told.json()["data"]["workspaceOrError"]["locationEntries"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as failure:
+        return f"it does not answer ({type(failure).__name__})"
+    loaded = [entry["locationOrLoadError"]["__typename"] for entry in entries if entry["locationOrLoadError"]]
+    return None if loaded == ["RepositoryLocation"] else f"it does not show the code location: {loaded or 'loading'}"
+
+
+def _told_history(home: Path) -> str:
+    url = os.environ.get(POSTGRES_URL)
+    if not url:
+        return f"SQLite in {home}"
+    place = urlsplit(url)
+    return f"PostgreSQL, database {place.path.strip('/')} at {place.hostname or 'a socket'}"
+
+
+def _refuse_taken(port: int) -> None:
+    if _taken(port):
+        raise ServiceError(f"port {port} of {LOOPBACK} is in use: stop what listens there, or give another with --port")
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
