@@ -13,7 +13,7 @@ ARGS ?=
 help:
 	@echo 'make demo                         simulated bucket to tables, and a summary'
 	@echo 'make test [ARGS="-k name"]        the tests; with ARGS, pytest with just these'
-	@echo 'make test-services                the tests against real servers (S3: Debian packages of Ceph)'
+	@echo 'make test-services                the tests against real servers (Debian packages of Ceph, PostgreSQL)'
 	@echo 'make lint [ARGS=--fix]            ruff and mypy'
 	@echo 'make dev                          the Dagster UI'
 	@echo 'make materialize FROM=2022-06-25 TO=2022-06-27'

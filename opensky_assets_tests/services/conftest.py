@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
+from opensky_assets_tests.buckets import let_others_in
 
 HERE = Path(__file__).resolve().parent
 ACCESS_KEY, SECRET_KEY = "test", "testtest"
@@ -53,6 +57,64 @@ class S3Server:
                 key = path.relative_to(folder or path).as_posix()
                 client.put_object(Bucket=name, Key=key, Body=path.read_bytes(), ACL=acl)
         return f"s3://{name}"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A server with one database, and what it said."""
+
+    port: int
+    password: str
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg2://opensky:{self.password}@127.0.0.1:{self.port}/postgres"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A cluster of its own, on loopback only, that asks for a password. As root it runs as the user of Debian's
+    package, since PostgreSQL refuses root."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    initdb = shutil.which("initdb", path=os.pathsep.join([*map(str, reversed(installed)), os.environ["PATH"]]))
+    if initdb is None:
+        pytest.skip("no PostgreSQL here (Debian: apt-get install postgresql)")
+    programs = Path(initdb).resolve().parent
+    folder = tmp_path_factory.mktemp("postgres")
+    user: dict[str, Any] = {"cwd": folder}
+    if os.getuid() == 0:
+        import pwd
+
+        if not any(entry.pw_name == "postgres" for entry in pwd.getpwall()):
+            pytest.skip("no user postgres here to run PostgreSQL as (Debian: apt-get install postgresql)")
+        user |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+        let_others_in(folder)
+        shutil.chown(folder, "postgres", "postgres")
+    password, data, port = secrets.token_urlsafe(16), folder / "data", free_port()
+    pgpass = folder / "password"
+    pgpass.write_text(password)
+    pgpass.chmod(0o644)
+    options = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "unix_socket_directories="]
+    made = [str(programs / "initdb"), "-D", str(data), "-U", "opensky", "-A", "scram-sha-256", f"--pwfile={pgpass}"]
+    subprocess.run(made, check=True, capture_output=True, timeout=120, **user)
+    log = folder / "server.log"
+    with log.open("wb") as said:
+        server = subprocess.Popen(
+            [str(programs / "postgres"), "-D", str(data), "-p", str(port), *(f"--{option}" for option in options)],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            **user,
+        )
+    try:
+        until = time.monotonic() + 60
+        while "ready to accept connections" not in log.read_text():
+            assert server.poll() is None and time.monotonic() < until, log.read_text()
+            time.sleep(0.05)
+        yield Postgres(port, password, log)
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
 
 
 def free_port() -> int:

@@ -1,0 +1,93 @@
+"""Webserver, daemon and code server as a user starts them: what the UI asks of them; they come and go as a whole."""
+
+from __future__ import annotations
+
+import socket
+
+import duckdb
+import psutil
+import pytest
+
+from opensky_assets_tests.commands import Place
+from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+from opensky_assets_tests.services.conftest import free_port
+from opensky_assets_tests.services.running import Running, place_with, processes_of, service, wait_for
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+
+DAYS = ["2022-06-25", "2022-06-26", "2022-06-27"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("service")
+    write_aircraft(folder / "bucket")
+    for n, day in enumerate(DAYS):
+        write_list(folder / "bucket", day, day, [flight(day, hour=6 + hour) for hour in range(2 + n)])
+    return place_with(folder / "work", folder / "bucket", run_monitoring={"poll_interval_seconds": 2, "enabled": True})
+
+
+def test_what_the_ui_materializes_is_in_the_lake(place: Place) -> None:
+    with service(place) as running:
+        day, *others = DAYS
+        chain = ["aircraft_database", "airports", "raw_flights", "enriched_flights"]
+        assert running.end_of(running.launch_day(chain, day)) == "SUCCESS", running.logs()
+        assert running.metadata("raw_flights", day)["dagster/partition_row_count"] == 2
+        assert running.metadata("enriched_flights", day)["dagster/partition_row_count"] == 2
+
+        backfill = running.backfill(["raw_flights", "enriched_flights"], others)
+        (run,) = wait_for(lambda: by_backfill(running, backfill), "run of the backfill", running.logs)
+        assert running.end_of(run["id"]) == "SUCCESS"
+        assert {asset["key"]["path"][0] for asset in run["assets"]} == {"raw_flights", "enriched_flights"}
+        assert [running.metadata("raw_flights", day)["dagster/partition_row_count"] for day in others] == [3, 4]
+        lake = f"{place.lake}/core/enriched_flights/*/*.parquet"
+        query = f"SELECT day, count(), count(operator) FROM read_parquet('{lake}', hive_partitioning = true) GROUP BY 1"
+        rows = sorted((str(day), flights, known) for day, flights, known in duckdb.sql(query).fetchall())
+        assert rows == [(DAYS[0], 2, 2), (DAYS[1], 3, 3), (DAYS[2], 4, 4)]
+
+        status = place.run("status")
+        assert status.returncode == 0, status.stdout
+        assert place.run("start").stdout.startswith("the service runs already")
+        everything = [
+            child for part in processes_of(place).values() for child in (part, *part.children(recursive=True))
+        ]
+        assert {address for process in everything for address in listening(process)} == {"127.0.0.1"}
+    assert processes_of(place) == {}
+    assert [process for process in everything if process.is_running() and process.status() != "zombie"] == []
+    status = place.run("status")
+    assert (status.returncode, status.stdout) == (3, "the service does not run\n")
+
+
+def by_backfill(running: Running, backfill: str) -> list[dict[str, object]]:
+    return running.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+
+
+def listening(process: psutil.Process) -> list[str]:
+    """The addresses at which a process listens."""
+    found = [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    return [one.laddr.ip.removeprefix("::ffff:") for one in found]
+
+
+def test_a_port_in_use_is_told_and_nothing_stays(place: Place) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        started = place.run("start", "--port", str(taken.getsockname()[1]))
+    assert started.returncode == 1 and "is in use" in started.stdout
+    assert processes_of(place) == {}
+
+
+def test_a_part_that_does_not_start_is_told_with_its_log_and_the_others_are_stopped(place: Place) -> None:
+    started = place.run("start", OPENSKY_ENV="nowhere")
+    assert started.returncode == 1 and "OPENSKY_ENV='nowhere'" in started.stdout
+    # Where the service works is where Python looks first.
+    broken = place.folder / "dagster_webserver.py"
+    broken.write_text("raise RuntimeError('no webserver here')")
+    try:
+        started = place.run("start", "--port", str(free_port()))
+    finally:
+        broken.unlink()
+    assert started.returncode == 1, started.stdout
+    assert "ok      daemon" in started.stdout
+    assert "the webserver did not start" in started.stdout and "no webserver here" in started.stdout
+    assert processes_of(place) == {}
