@@ -14,7 +14,7 @@ from opensky_assets.ingest.arrivals import Arrivals, look
 from opensky_assets.jobs.materialize import REFERENCE_ASSETS, assets_of
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY
-from opensky_assets.resources.alerts import failure_alerts
+from opensky_assets.resources.alerts import failure_alerts, tick_alerts
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS
@@ -31,7 +31,7 @@ def automation(settings: Settings) -> dg.Definitions:
     them on."""
     production = settings.env == "production"
     status = dg.DefaultSensorStatus.RUNNING if production else dg.DefaultSensorStatus.STOPPED
-    sensors = [_arrivals(status), failure_alerts(status)]
+    sensors = [_arrivals(status), failure_alerts(status), tick_alerts(status)]
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
     schedules: list[dg.ScheduleDefinition | UnresolvedPartitionedAssetScheduleDefinition] = []
     api_flights = _api_flights() if settings.client_id and settings.client_secret else None

@@ -1,9 +1,13 @@
-"""The sensor that turns a failed run into one alert."""
+"""The sensors that turn a failed run, and a failed tick of a sensor or schedule, into one alert."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from dagster._core.storage.tags import WILL_RETRY_TAG
+from dagster_shared.error import SerializableErrorInfo
 
 from opensky_assets.alerts import Alert, send
 from opensky_assets.partitions import run_days, told_days
@@ -59,7 +63,69 @@ def _reason(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return " ".join(data.user_failure_data.description.split())
-    error = data.error
+    return _first_cause(data.error) or str(event.message)
+
+
+def _first_cause(error: SerializableErrorInfo | None) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
-    return " ".join(error.message.split()) if error is not None else str(event.message)
+    text = " ".join(error.message.split()) if error is not None else ""
+    return re.sub(r"^opensky_assets[\w.]+: ", "", text)  # the name of an own exception says nothing more
+
+
+MOST_TICKS = 50
+"""Failed ticks of one sensor or schedule that one look takes, the newest; a minute has few."""
+FIRST_LOOK = timedelta(hours=1)
+
+
+def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """One alert a cause for the ticks of sensors and schedules that fail, which are no runs.
+
+    The cursor holds, by sensor or schedule, the last failed tick that was looked at, and when each cause was told.
+    """
+
+    @dg.sensor(
+        name="tick_alerts",
+        minimum_interval_seconds=60,
+        default_status=status,
+        description="One alert for one cause why a sensor or schedule fails, to where failure_alerts sends its own",
+    )
+    def alerts(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:
+        settings, instance, now = opensky.settings(), context.instance, datetime.now(UTC)
+        memory = json.loads(context.cursor) if context.cursor else {"seen": {}, "told": {}}
+        quiet = (now - timedelta(hours=settings.alert_quiet_hours)).timestamp()
+        told = {cause: at for cause, at in memory["told"].items() if at > quiet}
+        seen: dict[str, int] = {}
+        new: dict[str, Alert] = {}
+        for state in instance.all_instigator_state():
+            if state.instigator_name == "tick_alerts":
+                continue  # what it cannot send it tries again
+            since = None if state.selector_id in memory["seen"] else (now - FIRST_LOOK).timestamp()
+            failed = instance.get_ticks(
+                state.instigator_origin_id,
+                state.selector_id,
+                after=since,
+                limit=MOST_TICKS,
+                statuses=[TickStatus.FAILURE],
+            )
+            last = memory["seen"].get(state.selector_id, 0)
+            seen[state.selector_id] = max([last, *(tick.tick_id for tick in failed)])
+            for tick in failed:
+                alert = _tick_alert(tick, settings.ui_url)
+                if tick.tick_id > last and alert.cause not in told:
+                    new[alert.cause] = alert
+        for cause, alert in new.items():
+            context.log.error(alert.text)
+            send(alert, settings)
+            told[cause] = now.timestamp()
+        reason = f"{len(new)} alerts" if new else "no sensor or schedule failed since"
+        return dg.SensorResult(skip_reason=reason, cursor=json.dumps({"seen": seen, "told": told}))
+
+    return alerts
+
+
+def _tick_alert(tick: InstigatorTick, ui_url: str) -> Alert:
+    kind = tick.instigator_type.value.lower()
+    place = f"{ui_url.rstrip('/')}/locations/opensky_assets/{kind}s/{tick.instigator_name}"
+    reason = _first_cause(tick.tick_data.error) or "it does not say why"
+    return Alert(f"{kind} {tick.instigator_name}", "", reason, place)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import socketserver
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from logging import getLogger
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
+from dagster._core.test_utils import freeze_time
+from dagster._daemon.sensor import execute_sensor_iteration
 
 from opensky_assets.alerts import Alert, AlertNotSent, send
 from opensky_assets.settings import Settings
 from opensky_assets_tests.dagster.conftest import Platform
+from opensky_assets_tests.dagster.test_automation import ROOT, daemon
 from opensky_assets_tests.flight_lists import flight, write_list
 from opensky_assets_tests.serving import serving
 
@@ -137,6 +143,35 @@ def test_a_run_that_will_be_retried_is_no_alert_yet(platform: Platform, channels
     platform.instance.add_run_tags(failed.run_id, {WILL_RETRY_TAG: "true"})
     react(platform, failed)
     assert hook.got == []
+
+
+@pytest.mark.slow
+def test_a_sensor_that_fails_is_one_alert_until_the_cause_is_another(
+    platform: Platform, channels: None, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SOURCE": platform.bucket, "LAKE": platform.lake.root, "ENV": "production"}.items():
+        monkeypatch.setenv(f"OPENSKY_{name}", str(value))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    platform.bucket.rmdir()
+    with daemon(home) as (_, workspace):
+        ticks_of_the_daemon(workspace, 3)
+        (got,) = hook.got
+        assert got["title"] == "sensor arrivals failed"
+        assert got["reason"].startswith(f"the source {platform.bucket} is not a folder"), got["reason"]
+        assert got["link"] == "http://ui.example/locations/opensky_assets/sensors/arrivals"
+        platform.bucket.mkdir()
+        platform.lake.root.write_text("no folder either")
+        ticks_of_the_daemon(workspace, 2, after=3)
+        assert len(hook.got) == 2 and str(platform.lake.root) in hook.got[1]["reason"]
+
+
+def ticks_of_the_daemon(workspace: object, count: int, after: int = 0) -> None:
+    """Iterations of the sensor daemon's own loop, a minute apart."""
+    for n in range(after, after + count):
+        with freeze_time(datetime.now(UTC) + timedelta(seconds=61 * n)):
+            list(execute_sensor_iteration(workspace, getLogger("daemon"), None, None))  # type: ignore[arg-type]
 
 
 def test_a_channel_in_trouble_stops_no_other_and_tells_no_secret(channels: None, hook: Hook, mailbox: Mailbox) -> None:
