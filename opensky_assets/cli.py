@@ -175,8 +175,12 @@ def dev(arguments: argparse.Namespace) -> int:
 
 
 def service(arguments: argparse.Namespace) -> int:
-    from opensky_assets.jobs.service import start, status, stop
+    from opensky_assets.jobs.service import PARTS, serve, start, status, stop
 
+    if arguments.command == "serve":
+        part = next(part for part in PARTS if part.replace(" ", "-") == arguments.part)
+        port = arguments.port or (arguments.code[1] if arguments.part == "code-server" else 3000)
+        return serve(Path.cwd(), part, arguments.host, port, arguments.code)
     if arguments.command == "start":
         return start(Path.cwd(), arguments.port)
     return {"stop": stop, "status": status}[arguments.command](Path.cwd())
@@ -249,6 +253,13 @@ def _port(text: str) -> int:
     return number
 
 
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise ValueError
+    return host, _port(port)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="opensky-assets", description="OpenSky's raw files as trusted daily tables.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -285,6 +296,13 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=_port, default=3000, help="of the UI on 127.0.0.1; 3000 by default")
     command("status", service, "how each part of the service is; exit code 0: all well, 3: it does not run, 1: trouble")
     command("stop", service, "stop the service; runs in progress are run again by the next start")
+    made = command("serve", service, "one part of the service in the foreground, for systemd or a container")
+    made.add_argument("part", choices=["code-server", "daemon", "webserver"])
+    made.add_argument("--host", default="127.0.0.1", help="where it listens; 127.0.0.1 by default")
+    made.add_argument("--port", type=_port, help="of the code server 4266, of the webserver 3000 by default")
+    made.add_argument(
+        "--code", type=_address, default=("127.0.0.1", 4266), metavar="HOST:PORT", help="where the code server listens"
+    )
     command("warehouse", warehouse, "rebuild the DuckDB file of views over the lake")
     made = command("prune", prune, "remove what dead runs left and, on request, the rows of objects that are gone")
     made.add_argument("--vanished", action="store_true", help="also the rows of objects that the source has no more")

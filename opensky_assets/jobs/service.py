@@ -1,6 +1,8 @@
-"""Webserver, daemon and code server as background processes of this machine: `opensky-assets start`, `status`, `stop`.
+"""Webserver, daemon and code server: as background processes of this machine by `opensky-assets start`, `status` and
+`stop`, or one by one under somebody else's eye (systemd, containers) by `opensky-assets serve`.
 
-What is known of them is below `data/dagster/service`: a record a process (its pid and address), and its log.
+What is known of the background processes is below `data/dagster/service`: a record each (its pid and address), and its
+log.
 """
 
 from __future__ import annotations
@@ -99,20 +101,12 @@ class Service:
 
     def launch(self, part: str, port: int) -> Record:
         """Start the process of a part, apart from this one, with a log of its own; the log before is kept."""
-        module, *arguments = {
-            CODE: [
-                "dagster", "api", "grpc", "--host", LOOPBACK, "--port", str(port), "--location-name", "opensky_assets",
-                "--module-name", "opensky_assets.definitions", "--working-directory", str(self.root),
-            ],
-            DAEMON: ["dagster._daemon", "run", "--workspace", str(self.workspace)],
-            WEB: ["dagster_webserver", "--host", LOOPBACK, "--port", str(port), "--workspace", str(self.workspace)],
-        }[part]  # fmt: skip
         log = self.log(part)
         if log.is_file():
             log.replace(log.with_suffix(".log.1"))
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                command_of(part, self.root, self.workspace, LOOPBACK, port),
                 cwd=self.root,
                 env={**os.environ, "DAGSTER_HOME": str(self.home)},
                 stdin=subprocess.DEVNULL,
@@ -176,6 +170,45 @@ class Service:
         return f"{part:<13}{address}pid {record.pid}, log {self.log(part)}"
 
 
+def command_of(part: str, root: Path, workspace: Path, host: str, port: int) -> list[str]:
+    """The program and arguments of a part."""
+    return {
+        CODE: [
+            sys.executable, "-m", "dagster", "api", "grpc", "--host", host, "--port", str(port),
+            "--location-name", "opensky_assets",
+            "--module-name", "opensky_assets.definitions", "--working-directory", str(root),
+        ],
+        DAEMON: [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)],
+        WEB: [
+            sys.executable, "-m", "dagster_webserver", "--host", host, "--port", str(port),
+            "--workspace", str(workspace),
+        ],
+    }[part]  # fmt: skip
+
+
+def workspace_at(host: str, port: int) -> str:
+    """Dagster's workspace file for a code server."""
+    return (
+        "# Written by opensky-assets.\nload_from:\n  - grpc_server:\n"
+        f"      host: {host}\n      port: {port}\n      location_name: opensky_assets\n"
+    )
+
+
+def serve(root: Path, part: str, host: str, port: int, code: tuple[str, int]) -> int:
+    """Be one part in the foreground, over the history of the settings; `code` is where the code server listens."""
+    service = Service(root.resolve(), dagster_home(root))
+    service.folder.mkdir(exist_ok=True)
+    with history(service.home):
+        say(f"{part}: the history is {_told_history(service.home)}")
+    workspace = service.folder / f"workspace-of-{part}.yaml"
+    workspace.write_text(workspace_at(*code))
+    command = command_of(part, service.root, workspace, host, port)
+    environment = {**os.environ, "DAGSTER_HOME": str(service.home)}
+    if sys.platform == "win32":
+        return subprocess.call(command, env=environment)
+    os.execve(command[0], command, environment)
+
+
 def start(root: Path, port: int) -> int:
     """Start all parts, each once the one before it answers; 0 where the service runs. If one does not come up, those
     before it are stopped again."""
@@ -198,10 +231,7 @@ def start(root: Path, port: int) -> int:
                 say(f"        run {run_id} had died with an earlier service; marked as failed")
             # At its old address the new server can tell that runs of the old one are gone.
             code_port = last_code.port if last_code and not _taken(last_code.port) else _free_port()
-            service.workspace.write_text(
-                "# Written by `opensky-assets start`.\nload_from:\n  - grpc_server:\n"
-                f"      host: {LOOPBACK}\n      port: {code_port}\n      location_name: opensky_assets\n"
-            )
+            service.workspace.write_text(workspace_at(LOOPBACK, code_port))
             for part, at in ((CODE, code_port), (DAEMON, 0), (WEB, port)):
                 record = service.launch(part, at)
                 service.wait(part, record)

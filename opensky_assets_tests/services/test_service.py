@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import duckdb
 import psutil
 import pytest
+import yaml
 
-from opensky_assets_tests.commands import Place
+from opensky_assets_tests.commands import ROOT, Place
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 from opensky_assets_tests.services.conftest import free_port
 from opensky_assets_tests.services.running import Running, place_with, processes_of, service, wait_for
@@ -66,6 +70,40 @@ def listening(process: psutil.Process) -> list[str]:
     """The addresses at which a process listens."""
     found = [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
     return [one.laddr.ip.removeprefix("::ffff:") for one in found]
+
+
+def test_the_parts_run_one_by_one_and_pass_the_checks_of_the_containers(place: Place) -> None:
+    code, web = free_port(), free_port()
+    at = ("--code", f"127.0.0.1:{code}")
+    log = place.folder / "parts.log"
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    environment = place.environment() | {"DAGSTER_HOME": str(place.folder / "data" / "dagster")}
+    started = []
+
+    def healthy(part: str) -> bool:
+        program, *arguments = compose[part]["healthcheck"]["test"][1:]
+        own = [argument.replace("4266", str(code)).replace("3000", str(web)) for argument in arguments]
+        command = [Path(sys.executable).with_name(program), *own]
+        return subprocess.run(command, env=environment, capture_output=True).returncode == 0
+
+    with log.open("w") as out:
+        try:
+            for part, arguments in (
+                ("code-server", ("--port", str(code))),
+                ("daemon", at),
+                ("webserver", ("--port", str(web), *at)),
+            ):
+                command = [sys.executable, "-m", "opensky_assets.cli", "serve", part, *arguments]
+                started.append(
+                    subprocess.Popen(command, cwd=place.folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
+                )
+                wait_for(lambda part=part: healthy(part), f"healthy {part}", log.read_text)
+            assert Running(place, web).runs(runIds=[]) == []
+        finally:
+            for process in reversed(started):
+                process.terminate()
+            ended = [process.wait(60) for process in started]
+    assert ended == [0, 0, 0], log.read_text()
 
 
 def test_a_port_in_use_is_told_and_nothing_stays(place: Place) -> None:
