@@ -14,7 +14,7 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import lru_cache
 
@@ -150,6 +150,7 @@ def look(
     source = _Source(known, followed, bounds, settings)
     due, to_read = _Due(), _Due()
     _settle_unread(memory, unread, source, today, due)
+    seen_before = dict(memory.slots)
     done = 0
     for slot in chosen:
         before = memory.slots.get(slot, "")
@@ -161,6 +162,10 @@ def look(
         memory.slots[slot] = digests[slot]
         done += 1
     asked = runs(due.tables, due.versions, most_runs)
+    if settings.file_limit:
+        taken = {slot: slots[slot] for slot in chosen[:done] if not slot.startswith("u")}
+        asked = [_cut(run, taken, digests, seen_before, memory, source) for run in asked]
+        _ask_for_unread(memory, slots, source, settings.file_limit, to_read)
     read_anyway = {table for run in asked for table in run.tables}
     for day, tables in to_read.tables.items():
         if not tables <= read_anyway:
@@ -338,6 +343,52 @@ def _settle_unread(
                 due.add(source.askable(days), table, item, "read")
                 del memory.unread[name]
                 break
+
+
+# --- what OPENSKY_FILE_LIMIT leaves to later runs ------------------------------------------------------------------
+
+
+def _cut(
+    run: Asked,
+    taken: Mapping[str, list[SourceObject]],
+    digests: Mapping[str, str],
+    before: Mapping[str, str],
+    memory: _Memory,
+    source: _Source,
+) -> Asked:
+    """The run, which reads no more than `OPENSKY_FILE_LIMIT` objects a table. Where more are due, their slots are not
+    remembered as seen, so that each look asks again; the run has a new name, and so is a new one, each time that the
+    lake got a limit of them. A run that reads nothing keeps its name, and is not asked for again."""
+    limit = source.settings.file_limit or 0
+    days = set(run.days)
+    batches: dict[str, int] = {}
+    names: list[str] = []
+    for table in run.tables:
+        of_table = [slot for slot in taken if _tables_of(slot) == [table]]
+        of_run = [slot for slot in of_table if days.intersection(_days_of_slot(slot, source.bounds))]
+        due = [slot for slot in of_run for item in taken[slot] if source.known.days(table, item) is None]
+        if len(due) > limit:
+            batches[table] = -(-len(due) // limit)
+            names += [f"{slot} {digests[slot]} {before.get(slot, '')}" for slot in of_run]
+            for slot in of_run:
+                memory.slots.pop(slot, None)
+                if slot in before:
+                    memory.slots[slot] = before[slot]
+    return replace(run, version=_version([*names, f"{batches}"])) if batches else run
+
+
+def _ask_for_unread(
+    memory: _Memory, slots: Mapping[str, list[SourceObject]], source: _Source, limit: int, to_read: _Due
+) -> None:
+    """The same for the objects of unknown days: as long as some are not read, with a name for each limit of them."""
+    unread = [
+        (slot, item) for slot in slots if slot.startswith("u") for item in slots[slot] if item.key_hash in memory.unread
+    ]
+    to_read.versions.clear()
+    day = source.bounds.last.isoformat()
+    for slot, _ in unread:
+        to_read.tables[day] |= set(_tables_of(slot))
+    to_read.versions[day] = {f"{slot} {_digest(slots[slot])}" for slot, _ in unread} | {f"{-(-len(unread) // limit)}"}
 
 
 # --- few runs ------------------------------------------------------------------------------------------------------

@@ -259,3 +259,44 @@ def test_the_cursor_grows_with_days_and_not_with_objects(watch: Watch) -> None:
     twelve_each = len(watch.look().cursor)
     assert twelve_each < 1.05 * one_each
     assert twelve_each < 13 * len(days)
+
+
+def test_what_the_file_limit_cuts_is_asked_for_until_all_is_read(tmp_path: Path) -> None:
+    lake, bucket = LocalLake.at(tmp_path / "lake"), LocalStore(tmp_path / "bucket")
+    days = [f"2022-06-{day:02d}" for day in range(1, 8)]
+    for day in days:
+        write_list(bucket.root, day, day, [flight(day)])
+    watch = Watch(bucket, lake, Settings(_env_file=None, file_limit=3))
+    names: list[str] = []
+    for read in (3, 6, 7):
+        (asked,) = watch.look().asked
+        assert (asked.first, asked.last) == (days[0], days[-1])
+        assert asked.version not in names
+        names.append(asked.version)
+        if read < 7:
+            assert watch.look().asked == (asked,)  # not read yet: the same request, which is a run already
+        sync_days(FLIGHTS, asked.days, bucket, lake, watch.settings, TODAY, lambda text: None)
+        assert len(lake.manifests("flights")) == read
+    assert watch.days() == []
+    write_list(bucket.root, days[0], days[0], [flight(days[0]), flight(days[0], hour=12)])
+    assert watch.days() == [(days[0], days[0], LISTS)]
+
+
+def test_objects_of_unknown_days_that_the_file_limit_cuts_are_asked_for_too(tmp_path: Path) -> None:
+    lake, bucket = LocalLake.at(tmp_path / "lake"), LocalStore(tmp_path / "bucket")
+    days = [f"2022-06-{day:02d}" for day in range(1, 6)]
+    for day in days:
+        path = write_list(bucket.root, day, day, [flight(day)])
+        path.rename(path.with_name(f"flights of the {day[-2:]}.csv.gz"))
+    watch = Watch(bucket, lake, Settings(_env_file=None, file_limit=2))
+    names: set[str] = set()
+    found: set[str] = set()
+    while reading := [asked for asked in watch.look().asked]:
+        for asked in reading:
+            found |= set(asked.days) if not asked.only_read else set()
+            if asked.only_read and asked.version not in names:
+                names.add(asked.version)
+                sync_days(FLIGHTS, asked.days, bucket, lake, watch.settings, TODAY, lambda text: None)
+        assert len(names) <= 3
+    assert len(lake.manifests("flights")) == 5
+    assert found == set(days)
