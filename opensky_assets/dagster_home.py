@@ -58,7 +58,12 @@ def dagster_home(root: Path) -> Path:
 
 
 def history(home: Path) -> DagsterInstance:
-    """The Dagster instance of `home`. Its databases are made by one process: two at once make them unusable."""
+    """The Dagster instance of `home`. Its databases are made by one process: two at once make them unusable.
+
+    Raises `SettingsError` where PostgreSQL cannot be reached, or refuses.
+    """
+    if os.environ.get(POSTGRES_URL):
+        return _history_in_postgresql(home)
     from dagster import DagsterInstance
 
     made = home / ".history-made"
@@ -68,6 +73,19 @@ def history(home: Path) -> DagsterInstance:
         instance = DagsterInstance.from_config(str(home))
         made.touch()
     return instance
+
+
+def _history_in_postgresql(home: Path) -> DagsterInstance:
+    from dagster import DagsterInstance
+    from dagster_postgres.utils import DagsterPostgresException
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        return DagsterInstance.from_config(str(home))
+    except (DagsterPostgresException, DBAPIError) as error:
+        cause = error if isinstance(error, DBAPIError) else error.__cause__
+        reason = " ".join(str(cause.orig if isinstance(cause, DBAPIError) else error).split())
+        raise SettingsError(f"{POSTGRES_URL}=…: the history cannot be opened: {reason}") from None
 
 
 def end_dead_runs(instance: DagsterInstance) -> list[str]:

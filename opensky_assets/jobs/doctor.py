@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from opensky_assets.dagster_home import dagster_home
+from opensky_assets.dagster_home import dagster_home, history
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.lake.files import nearest_folder
 from opensky_assets.settings import Settings, SettingsError, load_settings
@@ -66,7 +66,7 @@ def findings() -> Iterator[Finding]:
     yield _source(settings)
     yield _lake(settings)
     yield _disk("warehouse", settings.warehouse.resolve().parent, "OPENSKY_WAREHOUSE")
-    yield _history()
+    yield _history(settings)
     yield from _engine(settings)
 
 
@@ -148,12 +148,20 @@ def _disk(what: str, folder: Path, setting: str) -> Finding:
     return Finding(what, f"{folder} can be written")
 
 
-def _history() -> Finding:
+def _history(settings: Settings) -> Finding:
     try:
         home = dagster_home(Path.cwd())
     except OSError as error:
         return Finding("history", "data/dagster", f"cannot be written ({error.strerror}): run where you may write")
-    return Finding("history", f"{home} (DAGSTER_HOME of every command)")
+    except SettingsError as error:
+        return Finding("history", "data/dagster", str(error))
+    if not settings.postgres_url:
+        return Finding("history", f"{home} (DAGSTER_HOME of every command)")
+    try:
+        history(home).dispose()
+    except SettingsError as error:
+        return Finding("history", "PostgreSQL", str(error))
+    return Finding("history", f"PostgreSQL, by its address in {home} (DAGSTER_HOME of every command)")
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:

@@ -95,6 +95,15 @@ def test_a_run_killed_together_with_its_code_server_is_found_and_retried(
     assert rows_by_day(place)[DAYS[0]] == FLIGHTS
 
 
+def test_a_wrong_password_is_told_in_one_line_without_it(place: Place, postgres: Postgres) -> None:
+    wrong = postgres.url.replace(postgres.password, "hunter2")
+    for command in ("start", "doctor"):
+        done = place.run(command, OPENSKY_POSTGRES_URL=wrong)
+        assert done.returncode == 1, done.stdout
+        assert "the history cannot be opened" in done.stdout and "password authentication failed" in done.stdout
+        assert "hunter2" not in done.stdout and "Traceback" not in done.stdout
+
+
 def retries(instance: dg.DagsterInstance, run: str) -> list[dg.DagsterRun]:
     return instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": run}))
 
