@@ -295,7 +295,11 @@ def _parser() -> argparse.ArgumentParser:
     made = command("start", service, "webserver, daemon and code server in the background, each checked")
     made.add_argument("--port", type=_port, default=3000, help="of the UI on 127.0.0.1; 3000 by default")
     command("status", service, "how each part of the service is; exit code 0: all well, 3: it does not run, 1: trouble")
-    command("stop", service, "stop the service; runs in progress are run again by the next start")
+    command(
+        "stop",
+        service,
+        "stop the service; a run that does not end within 20 s is killed, and run again after the next start",
+    )
     made = command("serve", service, "one part of the service in the foreground, for systemd or a container")
     made.add_argument("part", choices=["code-server", "daemon", "webserver"])
     made.add_argument("--host", default="127.0.0.1", help="where it listens; 127.0.0.1 by default")

@@ -36,6 +36,10 @@ ANSWER_SECONDS = 10
 STOPPED_SECONDS = 20
 """For an orderly end; whoever is still there then is killed."""
 
+SLOW_START = {"DAGSTER_GRPC_TIMEOUT_SECONDS": "300"}
+"""Dagster takes a run for failed whose process is not up within 60 s, as happens where many start at once on a busy
+machine; the process then goes on all the same. The user's own value wins."""
+
 NOT_RUNNING = 3
 """Exit code of `status` where nothing runs, as init scripts have it."""
 
@@ -108,7 +112,7 @@ class Service:
             process = subprocess.Popen(
                 command_of(part, self.root, self.workspace, LOOPBACK, port),
                 cwd=self.root,
-                env={**os.environ, "DAGSTER_HOME": str(self.home)},
+                env={**SLOW_START, **os.environ, "DAGSTER_HOME": str(self.home)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -203,7 +207,7 @@ def serve(root: Path, part: str, host: str, port: int, code: tuple[str, int]) ->
     workspace = service.folder / f"workspace-of-{part}.yaml"
     workspace.write_text(workspace_at(*code))
     command = command_of(part, service.root, workspace, host, port)
-    environment = {**os.environ, "DAGSTER_HOME": str(service.home)}
+    environment = {**SLOW_START, **os.environ, "DAGSTER_HOME": str(service.home)}
     if sys.platform == "win32":
         return subprocess.call(command, env=environment)
     os.execve(command[0], command, environment)
@@ -248,7 +252,8 @@ def start(root: Path, port: int) -> int:
 
 
 def stop(root: Path) -> int:
-    """Stop all parts; 0 also where nothing runs. Runs in progress end: the next start runs them again."""
+    """Stop all parts; 0 also where nothing runs. What of the runs is killed with them runs again after the
+    next start."""
     service = Service(root.resolve(), dagster_home(root))
     with service.locked():
         ended = _stop(service)
