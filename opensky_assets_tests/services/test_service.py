@@ -73,6 +73,23 @@ def listening(process: psutil.Process) -> list[str]:
     return [one.laddr.ip.removeprefix("::ffff:") for one in found]
 
 
+def test_a_run_that_was_stopped_with_the_service_runs_again_with_the_next(place: Place) -> None:
+    day = "2022-06-28"
+    write_list(place.source, day, day, [flight(day, hour=1 + n % 20) for n in range(1000)] * 300)
+    with service(place, OPENSKY_WORKERS="1") as running:
+        run = running.launch_day(["raw_flights"], day)
+        wait_for(lambda: running.runs(runIds=[run], statuses=["STARTED"]), "run under way", running.logs)
+        for process in running.processes()["code-server"].children(recursive=True):
+            process.suspend()  # so that it does not end in the time it is given
+        assert place.run("stop").returncode == 0 and processes_of(place) == {}
+        again = place.run("start", "--port", str(running.port), OPENSKY_WORKERS="1")
+        assert f"run {run} had died with an earlier service" in again.stdout, again.stdout
+        parent = {"key": "dagster/parent_run_id", "value": run}
+        (retried,) = wait_for(lambda: running.runs(tags=[parent]), "retry", running.logs)
+        assert running.end_of(retried["id"]) == "SUCCESS", running.logs()
+        assert running.metadata("raw_flights", day)["dagster/partition_row_count"] == 300_000
+
+
 def test_the_parts_run_one_by_one_and_pass_the_checks_of_the_containers(place: Place) -> None:
     code, web = free_port(), free_port()
     at = ("--code", f"127.0.0.1:{code}")
