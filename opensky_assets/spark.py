@@ -87,6 +87,9 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.executorEnv.PYTHONWARNINGS": f"ignore:{PANDAS_WARNING}:FutureWarning",
         **{f"spark.executorEnv.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
     }
+    if not settings.spark_master.startswith("local"):
+        # Executors tell their memory with that of their Python workers: the benchmark asks for it.
+        options |= {"spark.executor.processTreeMetrics.enabled": "true", "spark.executor.metrics.pollingInterval": "1s"}
     if is_loopback(settings.spark_master):
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     if isinstance(place := lake_place(settings), S3Place):

@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+
+from opensky_assets.sources.store import ObjectStore
 
 
 def burn(seconds: float) -> None:
@@ -31,6 +34,17 @@ def write(megabytes: int, path: Path) -> None:
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
+
+
+def download(store: ObjectStore, keys: Iterable[str]) -> int:
+    """Read objects to their ends; the bytes that came."""
+    came = 0
+    for item in store.list():
+        if item.key in keys:
+            with store.open(item) as body:
+                while data := body.read(1 << 20):
+                    came += len(data)
+    return came
 
 
 def start(load: str, *arguments: object) -> subprocess.Popen[bytes]:

@@ -66,18 +66,23 @@ def ingest_objects(
 ) -> list[Outcome]:
     """Ingest all `tasks`, in no particular order, with progress to `report`. One object's trouble stops no other.
     Raises `WorkerDied`."""
-    size = sum(task.source.size for task in tasks)
-    processes = min(workers or _cores(), len(tasks))
+    sizes = [task.source.size for task in tasks]
+    processes = processes_for(sizes, workers)
     outcomes: list[Outcome] = []
-    progress = Progress(len(tasks), size, report)
-    small = size < SMALL_BYTES or processes <= 1
-    for outcome in _here(tasks, store, lake, run) if small else _pool(tasks, store, lake, run, processes):
+    progress = Progress(len(tasks), sum(sizes), report)
+    for outcome in _pool(tasks, store, lake, run, processes) if processes > 1 else _here(tasks, store, lake, run):
         outcomes.append(outcome)
         progress.add(*Progress.measure(outcome))
     return outcomes
 
 
-def _cores() -> int:
+def processes_for(sizes: Sequence[int], workers: int | None) -> int:
+    """How many processes ingest objects of these sizes; 1 is this one."""
+    processes = min(workers or cores(), len(sizes))
+    return 1 if sum(sizes) < SMALL_BYTES else max(processes, 1)
+
+
+def cores() -> int:
     """The processors this process may use, which in a container are fewer than the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

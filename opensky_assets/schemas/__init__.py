@@ -2,6 +2,7 @@
 
 from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS
+from opensky_assets.schemas.benchmark import BENCHMARK_RUNS
 from opensky_assets.schemas.contract import Column, Contract
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
 from opensky_assets.schemas.enriched_states import ENRICHED_STATES
@@ -14,6 +15,7 @@ from opensky_assets.schemas.state_vectors import STATE_VECTORS
 __all__ = [
     "AIRCRAFT_DATABASE",
     "AIRPORTS",
+    "BENCHMARK_RUNS",
     "DATA_QUALITY_DAILY",
     "ENRICHED_FLIGHTS",
     "ENRICHED_STATES",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -15,7 +17,11 @@ import pytest
 
 from opensky_assets.benchmark.cgroup import own_group, read_account
 from opensky_assets.benchmark.monitor import Monitor, Usage
-from opensky_assets_tests.loads import start
+from opensky_assets.sources.telemetry import recording
+from opensky_assets_tests.buckets import put
+from opensky_assets_tests.loads import burn, download, start
+from opensky_assets_tests.object_server import ObjectServer
+from opensky_assets_tests.serving import serving
 
 MB = 1 << 20
 DISK = Path(__file__).resolve().parents[3] / "data"
@@ -35,14 +41,30 @@ def core_seconds(outside: resource.struct_rusage) -> float:
 
 
 @pytest.mark.parametrize("load", ["burn", "through_a_child"])
-def test_a_busy_core_is_counted_whoever_of_the_tree_keeps_it_busy(load: str) -> None:
+@pytest.mark.parametrize("seconds", [1.5, pytest.param(10.0, marks=pytest.mark.soak)])
+def test_a_busy_core_is_counted_whoever_of_the_tree_keeps_it_busy(load: str, seconds: float) -> None:
     began = time.process_time()
-    usage, outside, _ = measured(load, *(["burn"] if load == "through_a_child" else []), 2.0)
+    usage, outside, _ = measured(load, *(["burn"] if load == "through_a_child" else []), seconds)
     own = time.process_time() - began
-    assert core_seconds(outside) >= 2
+    assert core_seconds(outside) >= seconds
     assert usage.cpu_s == pytest.approx(core_seconds(outside) + own, rel=0.1)
     assert 0 < usage.mean_cores <= usage.peak_cores * 1.1
     assert usage.machine_cpu_s >= 0.9 * usage.cpu_s
+
+
+def burned(seconds: float) -> tuple[int, float]:
+    """The process that burned, and all the processor time that it has had."""
+    burn(seconds)
+    return os.getpid(), time.process_time()
+
+
+def test_the_workers_of_a_pool_are_counted_from_their_start_on() -> None:
+    began = time.process_time()
+    with Monitor() as monitor, ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        told = dict(sorted(pool.map(burned, [0.6] * 4)))
+    own = time.process_time() - began
+    assert sum(told.values()) >= 2.4
+    assert monitor.usage.cpu_s == pytest.approx(sum(told.values()) + own, rel=0.1)
 
 
 def test_work_shorter_than_a_look_counts() -> None:
@@ -77,6 +99,20 @@ def test_what_is_written_to_the_disk_counts() -> None:
     assert outside.ru_oublock * 512 >= 200 * MB
     assert usage.written_bytes == pytest.approx(outside.ru_oublock * 512, rel=0.1)
     assert usage.read_bytes is not None and usage.read_bytes < 50 * MB
+
+
+def test_what_the_source_layer_received_is_what_the_server_sent(tmp_path: Path) -> None:
+    sizes = {f"objects/{n}": n * 10 * MB for n in (1, 2, 3, 4)}
+    for key, size in sizes.items():
+        put(tmp_path, key, os.urandom(1 << 10) * (size >> 10))
+    with serving(ObjectServer(tmp_path)) as server:
+        server.served.clear()
+        with Monitor() as monitor, recording() as requests:
+            assert download(server.store, sizes) == 100 * MB
+        sent = sum(one.bytes for one in server.served)
+    assert sent == sum(request.received_bytes for request in requests) == 100 * MB
+    assert len(requests) == len(server.served) == 4
+    assert (monitor.usage.machine_received_bytes or 0) < 10 * MB  # loopback is no network
 
 
 def test_a_child_for_which_nobody_waits_counts() -> None:
