@@ -24,6 +24,7 @@ from opensky_assets.defs.raw.assets import raw_state_vectors
 from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Counts, Lake, Manifest, OutputFile
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import STATE_VECTORS
@@ -89,12 +90,11 @@ def time_sync(store: LocalStore, lake: Lake, days: list[str]) -> float:
 
 def time_run(store: LocalStore, lake: Lake, days: list[str], home: Path) -> float:
     resource = OpenSkyResource(source=str(store.root), lake=str(lake))
+    resources = {"opensky": resource, "spark": SparkResource(), "monitor": MonitorResource()}
     tags = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         began = time.perf_counter()
-        done = dg.materialize(
-            [raw_state_vectors], resources={"opensky": resource, "spark": SparkResource()}, instance=instance, tags=tags
-        )
+        done = dg.materialize([raw_state_vectors], resources=resources, instance=instance, tags=tags)
         assert done.success
         return time.perf_counter() - began
 

@@ -7,6 +7,7 @@ import dagster as dg
 from opensky_assets.defs.automation import automation, with_freshness
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.resources.dbt import DbtResource
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 
@@ -19,7 +20,7 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
     `dg.load_from_defs_folder` would do the same, but it imports every installed library that registers components,
     dagster_dbt and dagster_aws among them: four seconds at every start of the command line.
     """
-    spark = SparkResource()
+    spark, monitor = SparkResource(), MonitorResource()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)  # what is preview or beta is pinned and tested here
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -27,7 +28,8 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
             "opensky_assets.defs",
             resources={
                 "opensky": opensky,
-                "io_manager": LakeIOManager(opensky=opensky, spark=spark),
+                "io_manager": LakeIOManager(opensky=opensky, spark=spark, monitor=monitor),
+                "monitor": monitor,
                 "dbt": DbtResource(),
                 "spark": spark,
             },

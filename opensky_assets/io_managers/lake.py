@@ -14,6 +14,7 @@ from opensky_assets.io_managers.metadata import preview
 from opensky_assets.lake import Lake
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.partitions import NO_EVENTS, day_event
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import Contract
@@ -45,28 +46,32 @@ class LakeIOManager(ConfigurableIOManager):
 
     opensky: ResourceDependency[OpenSkyResource]
     spark: ResourceDependency[SparkResource]
+    monitor: ResourceDependency[MonitorResource]
 
     def handle_output(self, context: OutputContext, obj: pa.Table | pa.RecordBatchReader) -> None:
         lake, contract = self.opensky.open_lake(), CONTRACTS[context.asset_key.path[-1]]
         reader = obj.to_reader() if isinstance(obj, pa.Table) else obj
         asked = list(context.asset_partition_keys)
-        rows, heads = write_days(lake, contract, reader, asked)
+        with self.monitor.measure() as measured:  # rows of a reader are made while they are written
+            rows, heads = write_days(lake, contract, reader, asked)
         metadata = context.output_metadata or {}
         step = context.step_context
+        facts: dict[str, dict[str, Any]] = {}
         for day in asked:
             given = step.get_asset_metadata(asset_key=context.asset_key, partition_key=day)
             if NO_EVENTS in metadata and not given:
                 continue  # a day without data upstream
-            facts = {
+            facts[day] = {
                 **(given or {}),
                 "dagster/partition_row_count": rows.get(day, 0),
                 "dagster/uri": lake.uri(f"{contract.path}/day={day}"),
                 **({"preview": preview(heads[day])} if day in heads else {}),
             }
+        for day, found in measured.on_last_day(facts, sum(rows.values())).items():
             if NO_EVENTS in metadata:
-                context.log_event(day_event(context.asset_key, day, facts, _code_versions(context)))
+                context.log_event(day_event(context.asset_key, day, found, _code_versions(context)))
             else:
-                step.add_asset_metadata(facts, asset_key=context.asset_key, partition_key=day)
+                step.add_asset_metadata(found, asset_key=context.asset_key, partition_key=day)
 
     def load_input(self, context: InputContext) -> Any:
         lake = self.opensky.open_lake()

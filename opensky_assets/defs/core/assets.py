@@ -8,6 +8,7 @@ from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
 from opensky_assets.resources.failures import permanent_failures
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE
@@ -22,10 +23,15 @@ from opensky_assets.transforms.on_duckdb import enriched_batches
 
 
 def enriched(
-    context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, what: Enrichment
+    context: dg.AssetExecutionContext,
+    opensky: OpenSkyResource,
+    spark: SparkResource,
+    monitor: MonitorResource,
+    what: Enrichment,
 ) -> dg.MaterializeResult:
-    """The result of an enrichment on the engine of the settings. DuckDB's rows go to the IO manager; Spark's executors
-    write themselves, since fifty million rows a day do not pass through one process."""
+    """The result of an enrichment on the engine of the settings. DuckDB's rows go to the IO manager, which also
+    measures them, since they are made while they are written; Spark's executors write themselves, since fifty million
+    rows a day do not pass through one process."""
     lake, settings = opensky.open_lake(), opensky.settings()
     files = lake.committed(what.raw.name, context.partition_keys)
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
@@ -37,12 +43,13 @@ def enriched(
 
     with permanent_failures():
         session = spark.session(settings, context.log.info)
-        rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
+        with monitor.measure() as measured:
+            rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
     for day, found in facts.items():
         uri = lake.uri(f"{what.result.path}/day={day}")
         found |= {"dagster/partition_row_count": rows.get(day, 0), "dagster/uri": uri, **spark.metadata()}
     add_previews(facts, lake, what.result)
-    return materialized_days(context, facts)
+    return materialized_days(context, measured.on_last_day(facts, sum(rows.values())))
 
 
 def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) -> dg.AssetsDefinition:
@@ -61,9 +68,9 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         metadata={**table_metadata(what.result), **lineage(columns)},
     )
     def asset(
-        context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource
+        context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
     ) -> dg.MaterializeResult:
-        return enriched(context, opensky, spark, what)
+        return enriched(context, opensky, spark, monitor, what)
 
     return asset
 

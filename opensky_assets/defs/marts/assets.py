@@ -8,6 +8,7 @@ from opensky_assets.io_managers.metadata import table_metadata
 from opensky_assets.lake.warehouse import rebuild_warehouse
 from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.resources.dbt import DbtResource
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS, UPSTREAM
 from opensky_assets.transforms.marts import DbtTest, MartsFailed, build_marts
@@ -53,13 +54,14 @@ def _check_result(mart: str, tests: list[DbtTest]) -> dg.AssetCheckResult:
     backfill_policy=SINGLE_RUN,
 )
 def marts(
-    context: dg.AssetExecutionContext, opensky: OpenSkyResource, dbt: DbtResource
+    context: dg.AssetExecutionContext, opensky: OpenSkyResource, dbt: DbtResource, monitor: MonitorResource
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     lake = opensky.open_lake()
     chosen = [mart for mart in MARTS if dg.AssetKey(mart.name) in context.selected_asset_keys]
     checked = {key.asset_key.path[-1] for key in context.selected_asset_check_keys}
     try:
-        done = build_marts(lake, context.partition_keys, chosen, dbt.build)
+        with monitor.measure() as measured:
+            done = build_marts(lake, context.partition_keys, chosen, dbt.build)
     except MartsFailed as failed:
         yield from (_check_result(name, failed.tests) for name in checked)
         raise dg.Failure(str(failed), allow_retries=False) from None
@@ -81,5 +83,7 @@ def marts(
                 context.log_event(day_event(key, day, facts[day], context.assets_def.code_versions_by_key))
             else:
                 context.log.info(f"{mart.name}: published {day}, which is outside the calendar")
-        yield materialized_days(context, {day: facts[day] for day in facts if day in asked}, asset_key=key)
+        own = {day: facts[day] for day in facts if day in asked}
+        own = measured.on_last_day(own, what=f"one dbt build of {len(chosen)} marts")
+        yield materialized_days(context, own, asset_key=key)
     yield from (_check_result(name, done.tests) for name in checked)

@@ -7,6 +7,7 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.metadata import day_metadata, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Contract
@@ -27,9 +28,11 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
         description=contract.description,
         metadata=table_metadata(contract),
     )
-    def raw(context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource) -> dg.MaterializeResult:
+    def raw(
+        context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
+    ) -> dg.MaterializeResult:
         lake, settings = opensky.open_lake(), opensky.settings()
-        with permanent_failures():
+        with permanent_failures(), monitor.measure() as measured:
             done = sync_days(
                 contract,
                 context.partition_keys,
@@ -42,7 +45,8 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
             )
         context.log.info(done.summary())
         facts = {day: {**found, **spark.metadata()} for day, found in day_metadata(done, lake, contract).items()}
-        return materialized_days(context, facts, data_version=done.data_version)
+        rows = sum(manifest.total.read for manifest in done.read)
+        return materialized_days(context, measured.on_last_day(facts, rows), data_version=done.data_version)
 
     return raw
 

@@ -6,6 +6,7 @@ from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.io_managers.metadata import preview, table_metadata
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 
@@ -18,9 +19,11 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
     description=AIRCRAFT_DATABASE.description,
     metadata=table_metadata(AIRCRAFT_DATABASE),
 )
-def aircraft_database(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
+def aircraft_database(
+    context: dg.AssetExecutionContext, opensky: OpenSkyResource, monitor: MonitorResource
+) -> dg.MaterializeResult:
     lake = opensky.open_lake()
-    with permanent_failures():
+    with permanent_failures(), monitor.measure() as measured:
         done = sync_aircraft(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.log.info)
     total = done.total
     return dg.MaterializeResult(
@@ -32,6 +35,7 @@ def aircraft_database(context: dg.AssetExecutionContext, opensky: OpenSkyResourc
             "superseded": total.superseded,
             "tables": {key: f"{m.total.written} of {m.read} records" for key, m in done.manifests.items()},
             "held_back": done.messages,
+            **measured.figures(done.read),
         },
         data_version=dg.DataVersion(done.snapshot),
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.report.build import Report, build_report, days_between, days_with_facts
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.marts import MARTS
 
@@ -48,12 +49,14 @@ class DailyReportConfig(dg.Config):
     ),
 )
 def daily_report(
-    context: dg.AssetExecutionContext, config: DailyReportConfig, opensky: OpenSkyResource
+    context: dg.AssetExecutionContext, config: DailyReportConfig, opensky: OpenSkyResource, monitor: MonitorResource
 ) -> dg.MaterializeResult:
     lake, asked = opensky.open_lake(), sorted(context.partition_keys)
     found = days_with_facts(lake, asked)
     chosen = found if config.every_day else found[-1:]
-    facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
+    with monitor.measure() as measured:
+        facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
+    facts = measured.on_last_day(facts, what="pages" if len(chosen) > 1 else "page")
     if chosen == found:
         return materialized_days(context, facts)
     context.log.info(f"the page of {chosen[-1]}; for those of the other {len(found) - 1} days set every_day")
@@ -75,13 +78,15 @@ class RangeReportConfig(dg.Config):
     description="A range of days, by default all that the lake has, as a page that opens offline.",
 )
 def range_report(
-    context: dg.AssetExecutionContext, config: RangeReportConfig, opensky: OpenSkyResource
+    context: dg.AssetExecutionContext, config: RangeReportConfig, opensky: OpenSkyResource, monitor: MonitorResource
 ) -> dg.MaterializeResult:
     lake = opensky.open_lake()
     days = days_between(lake, config.first or "0000", config.last or "9999")
     if not days:
         raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
     first, last = config.first or days[0], config.last or days[-1]
-    report = build_report(lake, first, last)
+    with monitor.measure() as measured:
+        report = build_report(lake, first, last)
     context.log.info(f"{len(days)} days: {lake.location(report.page)}")
-    return dg.MaterializeResult(metadata={"days": len(days), **_metadata(lake, report, thumbnail=True)})
+    facts = _metadata(lake, report, thumbnail=True)
+    return dg.MaterializeResult(metadata={"days": len(days), **facts, **measured.figures()})

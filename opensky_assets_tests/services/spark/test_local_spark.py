@@ -15,6 +15,7 @@ from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.s3 import S3Files
 from opensky_assets.partitions import DAILY
+from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRPORTS, FLIGHTS, STATE_VECTORS
@@ -119,7 +120,7 @@ def test_an_asset_gets_the_days_it_asks_for_as_a_frame_of_spark(session, lists, 
 
     day, files = next(iter(lake.committed("flights", YEAR).items()))
     opensky = OpenSkyResource(source=str(lists), lake=str(lake.root))
-    manager = LakeIOManager(opensky=opensky, spark=KeptSession())
+    manager = LakeIOManager(opensky=opensky, spark=KeptSession(), monitor=MonitorResource())
     with dg.DagsterInstance.ephemeral() as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization("raw_flights", partition=day))
         done = dg.materialize(
