@@ -232,6 +232,23 @@ def probe(arguments: argparse.Namespace) -> int:
     return run(arguments.endpoint, arguments.bucket, arguments.hour)
 
 
+def benchmark(arguments: argparse.Namespace) -> int:
+    from opensky_assets.benchmark.history import CSV_PATH
+    from opensky_assets.jobs.materialize import run_benchmark
+    from opensky_assets.jobs.report import say
+    from opensky_assets.report.benchmark import PAGE
+
+    given = {"table": arguments.table, "limit": arguments.limit, "workers": arguments.workers}
+    flags = {"cold": arguments.cold, "repeat_files": arguments.repeat_files, "repeats": arguments.repeats}
+    asked = {name: value for name, value in {**given, **flags, "engines": arguments.engine}.items() if value}
+    code = run_benchmark(Path.cwd(), asked)
+    if code == 0:
+        lake = open_lake(load_settings())
+        say(lake.files.read(CSV_PATH).decode().rstrip())
+        say(f"the page: {lake.location(PAGE)}")
+    return code
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     from opensky_assets.jobs.doctor import doctor as run
     from opensky_assets.jobs.report import say
@@ -334,6 +351,14 @@ def _parser() -> argparse.ArgumentParser:
     made = command("tables", tables, "the tables, what the lake has of them, their columns with units")
     made.add_argument("name", nargs="?", help="the columns of this table")
     made.add_argument("--markdown", action="store_true", help="all tables as the page docs/tables.md")
+    made = command("benchmark", benchmark, "measure the ingest of 5, 20 %, 50 % and 100 % of the file limit")
+    made.add_argument("--table", choices=["flights", "state_vectors"], help="by default states, if there are any")
+    made.add_argument("--limit", type=_positive, metavar="FILES", help="by default OPENSKY_FILE_LIMIT, else 50")
+    made.add_argument("--engine", action="append", choices=["local", "spark"], help="can be given twice")
+    made.add_argument("--workers", type=_positive, metavar="N", help="by default OPENSKY_WORKERS, else all cores")
+    made.add_argument("--repeats", type=_positive, metavar="N", help="of each scenario, by default 3")
+    made.add_argument("--cold", action="store_true", help="drop the files from the page cache before each run")
+    made.add_argument("--repeat-files", action="store_true", help="read files again where there are too few")
     command("doctor", doctor, "is everything here that a run needs? a line each; the exit code counts the problems")
     made = command("probe", probe, "list OpenSky's public bucket and ingest one hour of it into a scratch lake")
     made.add_argument("--endpoint", default="https://s3.opensky-network.org")

@@ -11,7 +11,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from pydantic import Field
 
 from opensky_assets.ingest.arrivals import Arrivals, look
-from opensky_assets.jobs.materialize import REFERENCE_ASSETS, assets_of
+from opensky_assets.jobs.materialize import BENCHMARK_ASSETS, REFERENCE_ASSETS, assets_of
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY
 from opensky_assets.resources.alerts import failure_alerts, tick_alerts
@@ -47,6 +47,16 @@ def automation(settings: Settings) -> dg.Definitions:
                 execution_timezone="UTC",
                 default_status=dg.DefaultScheduleStatus.RUNNING,
                 description="Each Monday, also where the source has announced nothing",
+            )
+        )
+        schedules.append(
+            dg.ScheduleDefinition(
+                name="benchmark_weekly",
+                job=dg.define_asset_job("benchmark", list(BENCHMARK_ASSETS)),
+                cron_schedule="0 3 * * 0",
+                execution_timezone="UTC",
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description="The ingest benchmark, each Sunday, when little else runs",
             )
         )
         if api_flights:

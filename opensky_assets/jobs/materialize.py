@@ -25,6 +25,7 @@ FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAI
 FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
 STATE_ASSETS = ("raw_state_vectors", "enriched_state_vectors")
 EVERY_DAY = (DATA_QUALITY_DAILY.name, "daily_report")
+BENCHMARK_ASSETS = ("ingest_benchmark", "benchmark_report")
 REFERENCE_ASSETS = (AIRCRAFT_DATABASE.name, AIRPORTS.name)
 
 
@@ -184,6 +185,13 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
             failed += _dagster(assets_of([table]), stretch, log_level)
     for stretch_failed in failed:
         say(f"FAILED: {stretch_failed}; the log above says why")
+    return 1 if failed else 0
+
+
+def run_benchmark(root: Path, config: Mapping[str, object], log_level: str = "INFO") -> int:
+    """Materialize the benchmark and its page; 0 where it went well."""
+    os.environ["DAGSTER_HOME"] = str(dagster_home(root))
+    failed = _dagster(BENCHMARK_ASSETS, None, log_level, {BENCHMARK_ASSETS[0]: {"config": dict(config)}})
     return 1 if failed else 0
 
 

@@ -31,13 +31,17 @@ DOTS = 6
 """Sizes of an airport's dot, by the root of its movements."""
 
 
-def _figure(theme: Theme, height: float, width: float = WIDTH, padding: float = 0.03) -> tuple[Figure, Axes]:
+def canvas(theme: Theme, height: float, width: float = WIDTH, padding: float = 0.03) -> Figure:
+    """An empty figure; sizes are in inches."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=padding, h_pad=padding)
-    figure = Figure(figsize=(width, height), facecolor=theme["surface"], layout=layout)
-    axes = figure.add_subplot()
+    return Figure(figsize=(width, height), facecolor=theme["surface"], layout=layout)
+
+
+def style(axes: Axes, theme: Theme) -> Axes:
+    """The axes as all of ours look."""
     axes.set_facecolor(theme["surface"])
     axes.tick_params(colors=theme["muted"], labelsize=8.5, length=0, pad=3)
     axes.set_axisbelow(True)
@@ -45,14 +49,21 @@ def _figure(theme: Theme, height: float, width: float = WIDTH, padding: float = 
         side.set_visible(False)
     axes.xaxis.label.set(color=theme["muted"], size=8.5)
     axes.yaxis.label.set(color=theme["muted"], size=8.5)
-    return figure, axes
+    return axes
 
 
-def _grid(axes: Axes, theme: Theme, along: str) -> None:
+def _figure(theme: Theme, height: float, width: float = WIDTH, padding: float = 0.03) -> tuple[Figure, Axes]:
+    figure = canvas(theme, height, width, padding)
+    return figure, style(figure.add_subplot(), theme)
+
+
+def grid(axes: Axes, theme: Theme, along: str) -> None:
+    """Lines across the axis `along`, x or y."""
     axes.grid(True, axis="x" if along == "x" else "y", color=theme["grid"], linewidth=0.7)
 
 
-def _legend(axes: Axes, theme: Theme, columns: int) -> None:
+def legend(axes: Axes, theme: Theme, columns: int) -> None:
+    """Above the axes, in so many columns."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
@@ -207,8 +218,8 @@ def hours(counts: Sequence[tuple[int, int]], days: int, theme: Theme) -> Figure:
     axes.bar(at + 0.21, [out * scale for _, out in counts], 0.4, color=theme["second"], label="Departures")
     _hour_axis(axes)
     axes.set_ylabel("flights per hour" if days == 1 else "flights per hour, mean")
-    _grid(axes, theme, "y")
-    _legend(axes, theme, 2)
+    grid(axes, theme, "y")
+    legend(axes, theme, 2)
     return figure
 
 
@@ -239,7 +250,7 @@ def ranked(
     axes.set_yticks(range(len(bars)), [name for name, _ in bars], color=theme["ink"])
     axes.set(xlim=(0, most * 1.14), ylim=(len(bars) - 0.5, -0.5), xlabel=unit)
     _whole_numbers(axes, "x")
-    _grid(axes, theme, "x")
+    grid(axes, theme, "x")
     return figure
 
 
@@ -265,7 +276,7 @@ def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
     axes.set(ylabel="flights per day", xlabel="day last seen (UTC)")
     _whole_numbers(axes, "y")
-    _grid(axes, theme, "y")
+    grid(axes, theme, "y")
     return figure
 
 
@@ -292,7 +303,7 @@ def shares(parts: Sequence[tuple[str, float]], theme: Theme) -> Figure:
         )
     axes.set_yticks(range(len(parts)), [name for name, _ in parts], color=theme["ink"])
     axes.set(xlim=(0, 100), ylim=(len(parts) - 0.5, -0.5), xlabel="share of the flights (%)")
-    _legend(axes, theme, 2)
+    legend(axes, theme, 2)
     return figure
 
 
@@ -313,7 +324,7 @@ def position_age(states: States, theme: Theme) -> Figure:
         axes.text(at, value + max(values) * 0.02, told, ha="center", va="bottom", fontsize=8, color=theme["ink"])
     axes.set_xticks(range(len(values)), names, fontsize=7.6)
     axes.set(xlabel="age of the position (s)", ylabel="share of the positions (%)", ylim=(0, max(values) * 1.12))
-    _grid(axes, theme, "y")
+    grid(axes, theme, "y")
     return figure
 
 
@@ -323,7 +334,7 @@ def aircraft_by_hour(states: States, theme: Theme) -> Figure:
     _hour_axis(axes)
     axes.set_ylabel("aircraft" if len(states.days) == 1 else "aircraft, mean of the days")
     _whole_numbers(axes, "y")
-    _grid(axes, theme, "y")
+    grid(axes, theme, "y")
     return figure
 
 

@@ -296,6 +296,11 @@ figure{margin:0}
 svg{display:block;width:100%;height:auto}
 svg text{font-family:inherit}
 .narrow{display:none}
+header details{margin:.5rem 0}
+header summary{color:var(--ink)}
+header ul{margin:.3rem 0 .3rem 1.2rem;padding:0;color:var(--muted)}
+header dl+details{margin-top:0}
+header>details:last-child{margin-bottom:18px}
 @media (max-width:640px){.wide{display:none}.narrow{display:block}section{padding:12px 12px}}
 .scale{display:flex;align-items:center;gap:8px;font-size:.82rem;color:var(--muted);margin-top:8px}
 .scale i{display:inline-block;width:22px;height:8px;border-radius:2px}
@@ -321,17 +326,22 @@ CITATION = (
 def page(data: ReportData) -> str:
     """The whole report as HTML."""
     title = f"Air traffic, {span(data)}"
+    empty = "No flight of these days is in the lake."
+    return document(title, _header(data, title), cards(data), _footer(data), empty)
+
+
+def document(title: str, header: str, found: Sequence[Card], footer: str, empty: str) -> str:
+    """A page of cards between a header and a footer; `empty` is said where there is no card."""
     style = STYLE.replace("LIGHT;", css_variables(LIGHT)).replace("DARK;", css_variables(DARK))
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    found = cards(data)
-    empty = "" if found else "<section class=whole><p>No flight of these days is in the lake.</p></section>"
+    nothing = "" if found else f"<section class=whole><p>{empty}</p></section>"
     return (
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<style>{style}</style></head>\n<body>\n'
-        f"{_header(data, title)}\n<main>\n{empty}" + "\n".join(map(_section, found)) + f"\n</main>\n{_footer(data)}\n"
+        f"{header}\n<main>\n{nothing}" + "\n".join(map(_section, found)) + f"\n</main>\n{footer}\n"
         "</body></html>\n"
     )
 
@@ -354,14 +364,19 @@ def _header(data: ReportData, title: str) -> str:
         ("Flown", *_large(totals["distance_km"], "km")),
         ("Observed", *_large(totals["hours"], "h")),
     ]
+    return (
+        f"<header><h1>{escape(title)}</h1><p>Flights {source}, by the UTC day on which they were last seen.{days}</p>"
+        f"{banner}{tile_list(tiles)}</header>"
+    )
+
+
+def tile_list(tiles: Sequence[tuple[str, str, str]]) -> str:
+    """Names, values and units as the row of large numbers at the top."""
     listed = "".join(
         f"<div><dt>{name}</dt><dd>{value}{f' <small>{unit}</small>' if unit else ''}</dd></div>"
         for name, value, unit in tiles
     )
-    return (
-        f"<header><h1>{escape(title)}</h1><p>Flights {source}, by the UTC day on which they were last seen.{days}</p>"
-        f"{banner}<dl>{listed}</dl></header>"
-    )
+    return f"<dl>{listed}</dl>"
 
 
 def _large(value: float, unit: str) -> tuple[str, str]:

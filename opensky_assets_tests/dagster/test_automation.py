@@ -134,17 +134,20 @@ def test_it_runs_by_itself_only_in_production(env: str, status: dg.DefaultSensor
     assert {sensor.name: sensor.default_status for sensor in found.sensors or ()}["arrivals"] is status
 
 
+WEEKLY = {"aircraft_tables_weekly": "0 5 * * 1", "benchmark_weekly": "0 3 * * 0"}
+
+
 @pytest.mark.parametrize(
     ("env", "secret", "jobs", "schedules"),
     [
         ("local", None, set(), {}),
         ("local", "x", {"api_flights"}, {}),
-        ("production", None, set(), {"aircraft_tables_weekly": "0 5 * * 1"}),
+        ("production", None, set(), WEEKLY),
         (
             "production",
             "x",
             {"api_flights"},
-            {"aircraft_tables_weekly": "0 5 * * 1", "api_flights_nightly": "0 6 * * *"},
+            {**WEEKLY, "api_flights_nightly": "0 6 * * *"},
         ),
     ],
 )
