@@ -18,7 +18,7 @@ help:
 	@echo 'make dev                          the Dagster UI'
 	@echo 'make materialize FROM=2022-06-25 TO=2022-06-27'
 	@echo '                                  these days, from the source in the settings'
-	@echo 'make bench                        the benchmarks'
+	@echo 'make bench [ARGS="--size full"]    all benchmarks, into docs/performance.md'
 	@echo 'make soak                         the long tests (hours)'
 	@echo 'make setup                        just the set-up'
 	@echo 'make pins [ARGS=--upgrade]        requirements.txt anew from pyproject.toml'

@@ -74,6 +74,11 @@ def soak(root: Path, arguments: list[str]) -> int:
     return process.returncode
 
 
+def bench(root: Path, arguments: list[str]) -> int:
+    """All benchmarks, at a size the machine can take; `--size tiny`, `quick` or `full`."""
+    return subprocess.call([sys.executable, str(root / "benchmarks" / "bench.py"), *arguments], cwd=root)
+
+
 def lint(root: Path, arguments: list[str]) -> int:
     """ruff and mypy, all of them even if one fails; `--fix` lets ruff mend what it can."""
     fix = "--fix" in arguments
@@ -114,7 +119,15 @@ def clean(root: Path) -> int:
     return 0
 
 
-COMMANDS = {"setup": setup, "test": test, "test-services": test_services, "soak": soak, "lint": lint, "pins": pins}
+COMMANDS = {
+    "setup": setup,
+    "test": test,
+    "test-services": test_services,
+    "bench": bench,
+    "soak": soak,
+    "lint": lint,
+    "pins": pins,
+}
 
 
 def _cores() -> int:
