@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 
@@ -26,13 +27,13 @@ def own_group(processes: Set[int], proc: Path = Path("/proc")) -> Path | None:
         group = next(line[3:] for line in (proc / "self/cgroup").read_text().splitlines() if line.startswith("0::"))
         mounts = (line.split() for line in (proc / "self/mounts").read_text().splitlines())
         folder = Path(next(mount[1] for mount in mounts if mount[2] == "cgroup2"), group.lstrip("/"))
-        inside = {
-            int(pid) for file in [*folder.rglob("cgroup.procs"), folder / "cgroup.procs"]
-            for pid in file.read_text().split()
-        }  # fmt: skip
+        # The group itself first: in the root of a machine are others, and thousands of groups.
+        for file in chain([folder / "cgroup.procs"], folder.rglob("cgroup.procs")):
+            if not {int(pid) for pid in file.read_text().split()} <= processes:
+                return None
     except (OSError, StopIteration):  # no such groups here, or none that may be seen
         return None
-    return folder if inside and inside <= processes else None
+    return folder
 
 
 def read_account(folder: Path) -> Account:
