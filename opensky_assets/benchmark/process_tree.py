@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -154,6 +155,10 @@ def _own_peaks() -> tuple[int, int]:
     if sys.platform == "win32":
         return 0, 0
     unit = 1 if sys.platform == "darwin" else 1024
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    own, children = (resource.getrusage(kind).ru_maxrss * unit for kind in kinds)
+    own, children = (
+        resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    if sys.platform == "linux":  # `ru_maxrss` begins with the mark of who started this program
+        status = Path("/proc/self/status").read_text()
+        own = int(status.split("VmHWM:", 1)[1].split(None, 1)[0]) * 1024
     return own, children
