@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
 
 
+HEADER = "# Written by opensky-assets, out of dagster.yaml where it was called: change that one.\n"
+QUIET = "telemetry:\n  enabled: false\n"
+"""Where there is no dagster.yaml."""
+
 POSTGRES_URL = "OPENSKY_POSTGRES_URL"
 _STORAGE = f"""
 # The history is in PostgreSQL.
@@ -26,7 +30,8 @@ storage:
 
 
 def dagster_home(root: Path) -> Path:
-    """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it.
+    """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it, or,
+    where there is none, with Dagster's telemetry switched off.
 
     Where `OPENSKY_POSTGRES_URL` is set, the history is there: the copy names the variable, and the environment of this
     process gets it, also out of `.env`. Raises `SettingsError` where a history in PostgreSQL has lost its variable,
@@ -35,8 +40,9 @@ def dagster_home(root: Path) -> Path:
     home = root.resolve() / "data" / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     settings, copy = root / "dagster.yaml", home / "dagster.yaml"
-    wanted = settings.read_text() if settings.is_file() else ""
     there = copy.read_text() if copy.is_file() else ""
+    own = "" if there and not there.startswith(HEADER) else QUIET
+    wanted = settings.read_text() if settings.is_file() else own
     url = load_settings().postgres_url
     if url is not None:
         if re.search(r"^storage:", wanted, re.MULTILINE):
@@ -48,7 +54,7 @@ def dagster_home(root: Path) -> Path:
             f"the history of {home} is in PostgreSQL: set {POSTGRES_URL}, or delete {copy} to start one in SQLite"
         )
     if wanted:
-        wanted = "# A copy of dagster.yaml at the top of the repository: change that one.\n" + wanted
+        wanted = HEADER + wanted
         if wanted != there:
             # By a rename: another process may be reading it.
             new = home / f"dagster.yaml.{os.getpid()}"

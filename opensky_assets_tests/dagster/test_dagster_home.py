@@ -44,6 +44,15 @@ def test_the_settings_are_copied_and_follow_a_change(tmp_path: Path, home: Path)
     assert sorted(path.name for path in home.iterdir()) == ["dagster.yaml"]
 
 
+def test_without_settings_telemetry_is_off_and_what_a_user_wrote_stays(tmp_path: Path) -> None:
+    home = dagster_home(tmp_path)
+    with history(home) as instance:
+        assert not instance.telemetry_enabled
+    (home / "dagster.yaml").write_text("nux:\n  enabled: false\n")
+    dagster_home(tmp_path)
+    assert (home / "dagster.yaml").read_text() == "nux:\n  enabled: false\n"
+
+
 def test_the_settings_load(home: Path) -> None:
     with history(home) as instance:
         assert not instance.telemetry_enabled
