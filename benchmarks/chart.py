@@ -29,7 +29,7 @@ def draw(turns: Path, out: Path) -> Path:
             bars, [f"{values[n]:.1f}" if label == "seconds" else f"{values[n]:.0f}" for n in names], padding=3
         )
         axis.set_xlabel(f"{label} (median)")
-        if max(values.values()) > 10 * min(values.values()):  # as with the seed's loop in the race
+        if max(values.values()) > 10 * min(values.values()):  # as with the older pipeline's loop in the race
             axis.set_xscale("log")
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0.15)

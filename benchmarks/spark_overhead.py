@@ -152,6 +152,8 @@ def main() -> int:
     found = {engine: time_enrichment(engine, lake, args.cores, args.memory) for engine in ("local", "spark")}
     shutil.rmtree(some.bucket)
     shutil.rmtree(lake)
+    if {one["rows"] for one in found.values()} != {rows}:
+        raise RuntimeError(f"of {rows:,} states, the engines enriched {found}")
     print(
         json.dumps(
             {
