@@ -33,6 +33,11 @@ LEFTOVERS = (
 )
 
 
+WHOLE_TIER = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "20", "--durations-min", "5")
+"""In the order of conftest.py, which has the longest files first, not by how many tests a file has; and what of them
+takes long, since each tier has its bound."""
+
+
 def setup(root: Path, arguments: list[str]) -> int:
     print(f"{root / bootstrap.VENV} is set up.")
     return 0
@@ -41,15 +46,14 @@ def setup(root: Path, arguments: list[str]) -> int:
 def test(root: Path, arguments: list[str]) -> int:
     """The whole suite, one worker a core; with arguments, pytest with just these."""
     if not arguments:
-        # In the order of conftest.py, which has the longest files first, not by how many tests a file has.
-        arguments = ["-n", str(min(4, _cores())), "--dist", "loadfile", "--no-loadscope-reorder"]
+        arguments = ["-n", str(min(4, _cores())), *WHOLE_TIER]
     return _pytest(root, arguments)
 
 
 def test_services(root: Path, arguments: list[str]) -> int:
     """The tests that need a real server; those whose server is not installed are skipped, saying so."""
     if not arguments:
-        arguments = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]  # S3 beside Spark
+        arguments = ["-n", "2", *WHOLE_TIER]  # S3 beside Spark
     return _pytest(root, ["-m", "services and not soak", "--timeout", "600", *arguments])
 
 
