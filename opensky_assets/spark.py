@@ -16,11 +16,15 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opensky_assets.ingest.runner import WORKER_ENVIRONMENT
 from opensky_assets.lake import lake_place
 from opensky_assets.settings import Settings
 from opensky_assets.sources.s3 import S3Place
+
+if TYPE_CHECKING:
+    from py4j.protocol import Py4JJavaError
 
 OLDEST_JAVA = 17
 
@@ -53,6 +57,11 @@ class SparkGaveUp(Exception):
     """A task failed more often than Spark tries again; what is published stays."""
 
 
+def reason_of(error: Py4JJavaError) -> str:
+    """The first line of what Java says."""
+    return str(error.java_exception.getMessage()).strip().splitlines()[0]
+
+
 @contextmanager
 def gave_up() -> Iterator[None]:
     """Let a job of Spark that fails tell its reason in one line, without Java's. Raises `SparkGaveUp`."""
@@ -61,10 +70,9 @@ def gave_up() -> Iterator[None]:
     try:
         yield
     except Py4JJavaError as error:
-        reason = str(error.java_exception.getMessage()).strip().splitlines()[0]
         raise SparkGaveUp(
-            f"Spark gave up ({reason}); what is published stays. Run again; where executors are killed for want of "
-            "memory, give each fewer cores (spark.executor.cores in OPENSKY_SPARK_CONF)"
+            f"Spark gave up ({reason_of(error)}); what is published stays. Run again; where executors are killed for "
+            "want of memory, give each fewer cores (spark.executor.cores in OPENSKY_SPARK_CONF)"
         ) from error
 
 

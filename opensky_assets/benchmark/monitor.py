@@ -11,7 +11,7 @@ from types import TracebackType
 
 import psutil
 
-from opensky_assets.benchmark.cgroup import Account, own_group, read_account
+from opensky_assets.benchmark.cgroup import own_group, read_account
 from opensky_assets.benchmark.process_tree import Look, ProcessTree
 from opensky_assets.benchmark.sample import Sample
 
@@ -123,7 +123,8 @@ class Monitor:
             cpu_s = _gained(now.cpu_s, self._account.cpu_s, cpu_s)
             if now.read_bytes is not None and self._account.read_bytes is not None:
                 disk_by = "cgroup"
-                read, written = now.read_bytes - self._account.read_bytes, _since(*_written(now, self._account))
+                read = now.read_bytes - self._account.read_bytes
+                written = _since(now.written_bytes, self._account.written_bytes)
             if now.peak_bytes and now.peak_bytes > (self._account.peak_bytes or 0):
                 peak = now.peak_bytes
         missing = {
@@ -162,10 +163,6 @@ def _since(now: int | None, before: int | None) -> int | None:
 
 def _gained(now: float | None, before: float | None, otherwise: float) -> float:
     return otherwise if now is None or before is None else now - before
-
-
-def _written(now: Account, before: Account) -> tuple[int | None, int | None]:
-    return now.written_bytes, before.written_bytes
 
 
 def _busiest(samples: Sequence[Sample], interval_s: float) -> float:

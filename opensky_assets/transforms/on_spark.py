@@ -13,7 +13,7 @@ from opensky_assets.lake import Lake, Staging
 from opensky_assets.lake.files import Sent
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.schemas import Contract
-from opensky_assets.spark import S3A_PACKAGES, SparkUnavailable, gave_up
+from opensky_assets.spark import S3A_PACKAGES, SparkUnavailable, gave_up, reason_of
 from opensky_assets.transforms.enrich import Enrichment
 
 if TYPE_CHECKING:
@@ -102,10 +102,9 @@ def _require_filesystem(session: SparkSession, lake: Lake) -> None:
     try:
         java.org.apache.hadoop.fs.Path(_uri(lake, "")).getFileSystem(session.sparkContext._jsc.hadoopConfiguration())
     except Py4JJavaError as error:
-        reason = str(error.java_exception.getMessage()).strip().splitlines()[0]
         raise SparkUnavailable(
-            f"Spark cannot read the lake {lake} ({reason}): it needs {', '.join(S3A_PACKAGES)}, by spark.jars.packages "
-            "or as files by spark.jars (OPENSKY_SPARK_CONF); or set OPENSKY_ENGINE=local"
+            f"Spark cannot read the lake {lake} ({reason_of(error)}): it needs {', '.join(S3A_PACKAGES)}, by "
+            "spark.jars.packages or as files by spark.jars (OPENSKY_SPARK_CONF); or set OPENSKY_ENGINE=local"
         ) from error
 
 
