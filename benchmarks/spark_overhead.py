@@ -79,6 +79,17 @@ def race(inputs: Inputs, repeats: int, given: Settings, out: Path) -> dict[str, 
     return turns
 
 
+def make_lake(inputs: Inputs, objects: int, given: Settings, folder: Path) -> int:
+    """A lake with a day of states of so many objects, and the aircraft table; the day's rows."""
+    some = with_objects(inputs, objects)
+    shutil.copytree(inputs.bucket / "metadata", some.bucket / "metadata")
+    shutil.rmtree(folder, ignore_errors=True)
+    _, rows = ingest(some, Lake.at(folder), given, ingest_objects)
+    sync_aircraft(LocalStore(some.bucket), Lake.at(folder), given, TODAY, silent)
+    shutil.rmtree(some.bucket)
+    return rows
+
+
 def enrich(engine: str, folder: Path, cores: int, memory: str) -> None:
     """Enrich the day of a lake, in this process, and say how long it took (without the start of a session)."""
     lake, given = Lake.at(folder), settings(cores, memory)
@@ -141,16 +152,10 @@ def main() -> int:
         f"Spark takes {ratio:.3f} x the time of the local runner ({seconds['spark']:.1f} s, {seconds['local']:.1f} s)"
     )
 
-    objects = min(24, max(1, round(args.enriched_rows / args.rows)))
-    some = with_objects(inputs, objects)
-    shutil.copytree(inputs.bucket / "metadata", some.bucket / "metadata")
     lake = folder / "lake"
-    shutil.rmtree(lake, ignore_errors=True)
-    _, rows = ingest(some, Lake.at(lake), given, ingest_objects)
-    sync_aircraft(LocalStore(some.bucket), Lake.at(lake), given, TODAY, silent)
+    rows = make_lake(inputs, min(24, max(1, round(args.enriched_rows / args.rows))), given, lake)
     print(f"enrichment of {rows:,} states", flush=True)
     found = {engine: time_enrichment(engine, lake, args.cores, args.memory) for engine in ("local", "spark")}
-    shutil.rmtree(some.bucket)
     shutil.rmtree(lake)
     if {one["rows"] for one in found.values()} != {rows}:
         raise RuntimeError(f"of {rows:,} states, the engines enriched {found}")
