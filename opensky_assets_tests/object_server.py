@@ -20,18 +20,20 @@ PIECE = 16_384
 
 
 class TokenBucket:
-    """`burst` tokens to begin with. From when they are used up, `rate` more a second, up to a second's: where
-    it begins to throttle does not depend on how fast the client was. Safe to use from several threads."""
+    """`burst` tokens to begin with. From when they are used up, `rate` more a second, up to `kept` (by default a
+    second's): where it begins to throttle does not depend on how fast the client was. Safe to use from several
+    threads."""
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, kept: float | None = None) -> None:
         self.rate, self._tokens = rate, burst
+        self._kept = rate if kept is None else kept
         self._empty_at: float | None = None
         self._lock = threading.Lock()
 
     def _fill(self) -> None:
         if self._empty_at is not None:
             now = time.monotonic()
-            self._tokens = min(self._tokens + (now - self._empty_at) * self.rate, self.rate)
+            self._tokens = min(self._tokens + (now - self._empty_at) * self.rate, self._kept)
             self._empty_at = now
 
     def _spend(self, count: float) -> None:

@@ -180,7 +180,7 @@ MORE_THROTTLED: dict[str, Make] = {
 MORE_NOT_THROTTLED: dict[str, Make] = {
     "slow disk of the lake": lambda rng, bucket: Load(lake=rng.uniform(1e6, 2e6)),
     "a line that is narrow from the start": lambda rng, bucket: Load(
-        Behaviour(bytes=TokenBucket(rng.uniform(0.7e6, 1e6), PIECE))
+        Behaviour(bytes=TokenBucket(rng.uniform(0.7e6, 1e6), PIECE, PIECE))  # a line saves nothing up
     ),
 }
 """For the long test."""

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -122,27 +125,38 @@ def _here(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging) -
 
 def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, processes: int) -> Iterator[Outcome]:
     # Spawned, not forked: Dagster's process has threads.
-    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
-    os.environ.update(WORKER_ENVIRONMENT)
-    try:
-        with ProcessPoolExecutor(
-            processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
-        ) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
+    ) as pool:
+        with _spawning():
             futures: list[Future[Attempted]] = [pool.submit(attempt_recorded, task, store, lake, run) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    attempted = future.result()
-                    record(attempted.requests)
-                    yield attempted.outcome
-            except BrokenProcessPool:
-                raise WorkerDied(
-                    "a worker process was killed, most often for want of memory; what is published stays. Run again, "
-                    f"with fewer workers than {processes} (OPENSKY_WORKERS) if memory is short"
-                ) from None
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        try:
+            for future in as_completed(futures):
+                attempted = future.result()
+                record(attempted.requests)
+                yield attempted.outcome
+        except BrokenProcessPool:
+            raise WorkerDied(
+                "a worker process was killed, most often for want of memory; what is published stays. Run again, "
+                f"with fewer workers than {processes} (OPENSKY_WORKERS) if memory is short"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _spawning() -> Iterator[None]:
+    """Processes that start meanwhile have `WORKER_ENVIRONMENT`, and do not load the program of this one: as `dagster`
+    it would take each of them two seconds, and what they need is in this package."""
+    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+    program = sys.modules["__main__"]
+    os.environ.update(WORKER_ENVIRONMENT)
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
     finally:
+        sys.modules["__main__"] = program
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

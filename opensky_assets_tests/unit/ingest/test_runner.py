@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,6 +18,7 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put, write_half_a_year
+from opensky_assets_tests.commands import ROOT
 from opensky_assets_tests.lakes import LocalLake
 
 DAYS = list(days_of(Period(date(2019, 1, 1), date(2019, 12, 31))))
@@ -80,3 +83,30 @@ def test_a_killed_worker_ends_the_run_with_one_message_and_the_next_run_goes_on(
     undisturbed = LocalLake.at(tmp_path / "undisturbed")
     sync(bucket, undisturbed, 1)
     assert files_of(lake.root) == files_of(undisturbed.root)
+
+
+PROGRAM = """
+print("loaded", flush=True)
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from opensky_assets.ingest import runner
+    from opensky_assets_tests.lakes import LocalLake
+    from opensky_assets_tests.unit.ingest.test_runner import sync
+
+    runner.SMALL_BYTES = 0
+    bucket, lake = map(Path, sys.argv[1:])
+    done, _ = sync(bucket, LocalLake.at(lake), 2)
+    print(len(done.read))
+"""
+
+
+def test_workers_do_not_load_the_program_that_called(bucket, tmp_path):
+    """As those of Python's pools do by themselves: `dagster` would take each worker some seconds."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    command = [sys.executable, str(program), str(bucket), str(tmp_path / "lake")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.split() == ["loaded", "5"]
