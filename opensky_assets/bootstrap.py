@@ -203,6 +203,10 @@ def _environment(root: Path) -> dict[str, str]:
     # The project itself has no hash; where hashes are required, the command says so.
     for name in ("PIP_REQUIRE_HASHES", "UV_REQUIRE_HASHES"):
         environment.pop(name, None)
+    # Where Python may keep no compiled modules beside its sources, it keeps them in .venv: or each of the many
+    # processes of a run would compile Dagster anew, two seconds each.
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        environment.setdefault("PYTHONPYCACHEPREFIX", str(root / VENV / "pycache"))
     environment["VIRTUAL_ENV"] = str(root / VENV)
     folder = str(venv_python(root).parent)
     path = environment.get("PATH", os.defpath)

@@ -79,3 +79,15 @@ def test_up_to_the_hand_over_only_the_standard_library_is_imported() -> None:
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     tops = {name.split(".")[0] for name in answer.stdout.split()}
     assert tops - set(sys.stdlib_module_names) - {"__main__"} == {"opensky_assets"}
+
+
+def test_compiled_modules_are_kept_where_they_may_not_lie_beside_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    (tmp_path / "some.py").write_text("")
+    environment = bootstrap._environment(tmp_path)
+    subprocess.run([sys.executable, "-c", "import some"], cwd=tmp_path, env=environment, check=True)
+    assert not (tmp_path / "__pycache__").exists()
+    assert list((tmp_path / ".venv" / "pycache").rglob("some.*.pyc"))
