@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,10 @@ class Files(Protocol):
         """Every file below `folder`, by path."""
         ...
 
+    def walk_folders(self, folder: str, names: Iterable[str]) -> Iterator[Stored]:
+        """Every file below any of these folders in `folder`, by path."""
+        ...
+
     def folders(self, folder: str) -> list[str]:
         """The names of the folders in `folder`."""
         ...
@@ -101,6 +105,10 @@ class Files(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove the file, if it is there."""
+        ...
+
+    def together(self, calls: Iterable[Callable[[], None]]) -> None:
+        """Make these calls of `put` or `delete` in any order, several at once where each waits for a server."""
         ...
 
     def lock(self, name: str) -> AbstractContextManager[None]:
@@ -193,6 +201,10 @@ class LocalFiles:
                     found.append(self._stored(Path(parent, name)))
         return iter(sorted(found))
 
+    def walk_folders(self, folder: str, names: Iterable[str]) -> Iterator[Stored]:
+        for name in sorted(set(names)):
+            yield from self.walk(f"{folder}/{name}")
+
     def folders(self, folder: str) -> list[str]:
         try:
             return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_dir())
@@ -255,6 +267,10 @@ class LocalFiles:
             target.unlink(missing_ok=True)
             with suppress(OSError):  # other files are in it
                 target.parent.rmdir()
+
+    def together(self, calls: Iterable[Callable[[], None]]) -> None:
+        for call in calls:
+            call()
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,12 +67,11 @@ class Lake:
 
     def day_files(self, table_path: str, days: Iterable[str]) -> dict[str, list[str]]:
         """The files of each of the days that has any, in the order of their names."""
-        found = {}
-        for day in days:
-            listed = self.files.walk(f"{table_path}/day={day}")
-            if files := [file.path for file in listed if file.path.endswith(".parquet")]:
-                found[day] = files
-        return found
+        found: dict[str, list[str]] = {day: [] for day in days}
+        for file in self.files.walk_folders(table_path, (f"day={day}" for day in found)):
+            if file.path.endswith(".parquet"):
+                found[file.path.removeprefix(f"{table_path}/day=").partition("/")[0]].append(file.path)
+        return {day: files for day, files in found.items() if files}
 
     def locations(self, table_path: str, days: Iterable[str]) -> list[str]:
         """The files of all of the days, as DuckDB reads them."""
@@ -216,11 +216,8 @@ class Lake:
         Everything that anybody writes to the lake goes through here, or through `commit`, which ends in here.
         A reader sees each file whole, old or new.
         """
-        for path, staged in files.items():
-            self.files.put(staged, path)
-        for path in drop:
-            if path not in files:
-                self.files.delete(path)
+        self.files.together(partial(self.files.put, staged, path) for path, staged in files.items())
+        self.files.together(partial(self.files.delete, path) for path in drop if path not in files)
 
     def committing(self, item: SourceObject) -> AbstractContextManager[None]:
         """Hold off other runs, so that the files of an object and its manifest come from one of them."""

@@ -10,7 +10,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
@@ -38,6 +39,9 @@ UNFINISHED_S = 24 * 3600
 """Executors send pieces whose file its run completes at its end, which may be hours later. No reader sees them."""
 
 ATTEMPTS = 6
+
+AT_ONCE = 8
+"""Small files that are put, or removed, at a time; boto3 keeps ten connections."""
 
 MULTIPART_BYTES = 64 << 20
 """Larger files are put in pieces of this size, and are there when the last piece is."""
@@ -102,6 +106,27 @@ class S3Files:
         except s3_errors() as error:
             raise self._error(error) from None
 
+    def walk_folders(self, folder: str, names: Iterable[str]) -> Iterator[Stored]:
+        """One listing from the first folder to the last, which goes on behind what nobody asked for."""
+        base, prefix = len(self.place.key("")), f"{folder}/"
+        left = sorted({f"{name}/" for name in names})
+        try:
+            while left:
+                wanted, at = set(left), ""
+                for page in self.place.list(prefix, StartAfter=self.place.key(prefix + left[0])):
+                    for entry in page.get("Contents", ()):
+                        path = entry["Key"][base:]
+                        at = path[len(prefix) :].partition("/")[0] + "/"
+                        if at in wanted:
+                            yield Stored(path, entry["Size"], entry["LastModified"].timestamp())
+                    left = [name for name in left if name >= at]
+                    if at and at not in left:
+                        break
+                else:
+                    return
+        except s3_errors() as error:
+            raise self._error(error) from None
+
     def folders(self, folder: str) -> list[str]:
         prefix = self.place.key(f"{folder}/")
         pages = self._ask(lambda _: list(self.place.list(f"{folder}/", Delimiter="/")))
@@ -156,7 +181,8 @@ class S3Files:
             return
         from boto3.s3.transfer import TransferConfig
 
-        config = TransferConfig(multipart_threshold=MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES)
+        large = staged.stat().st_size >= MULTIPART_BYTES
+        config = TransferConfig(MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES, use_threads=large)
         self._ask(lambda s3: s3.upload_file(str(staged), *self._at(path).values(), Config=config))
 
     def put_first(self, text: str, path: str) -> bool:
@@ -175,6 +201,12 @@ class S3Files:
 
     def delete(self, path: str) -> None:
         self._ask(lambda s3: s3.delete_object(**self._at(path)))
+
+    def together(self, calls: Iterable[Callable[[], None]]) -> None:
+        self.place.client()  # made once, before threads ask for it
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for done in [pool.submit(call) for call in calls]:
+                done.result()
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -218,9 +218,10 @@ def _publish(
     staged, outputs = files.close()
     rows = {output.path.rsplit("/", 2)[1].removeprefix("day="): output.rows for output in outputs}
     changed = set()
+    before = {path for paths in lake.day_files(mart.path, days).values() for path in paths}
     for day in days:
         path = relative.format(day=day)
-        there = lake.exists(path)
+        there = path in before
         if day in extra and there and path in staged and lake.files.read(path) == staged[path].read_bytes():
             del staged[path]
         elif there or path in staged:

@@ -23,9 +23,11 @@ from opensky_assets.ingest.plan import make_plan
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, LakeError, open_lake
 from opensky_assets.lake.connect import connect
+from opensky_assets.lake.s3 import S3Files
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.tables import TABLES
 from opensky_assets.settings import Settings
+from opensky_assets.sources.s3 import S3Place
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.sources.store import SourceError, open_source
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
@@ -187,7 +189,7 @@ def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
     def fill(part: int) -> None:
         with closing(HTTPConnection(host)) as connection:  # not by boto3, which takes minutes to sign them all
             for n in range(part, 10_000, 4):
-                connection.request("PUT", f"/many/flights/flightlist_{n:05d}.csv.gz", b"")
+                connection.request("PUT", f"/many/flights/{n // 5:04d}/flightlist_{n:05d}.csv.gz", b"")
                 answer = connection.getresponse()
                 answer.read()
                 assert answer.status == 200
@@ -197,6 +199,11 @@ def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
     settings = settings_of("s3://many", "data/lake", s3_server.endpoint)
     keys = [item.key for item in open_source(settings).list()]
     assert len(keys) == 10_000 == len(set(keys)) and keys == sorted(keys)
+
+    files = S3Files(S3Place.of("s3://many", s3_server.endpoint, None, None, anonymous=True))
+    for asked in (["0000"], ["0000", "0001", "0200", "1998", "2500"], ["2500"], [f"{n:04d}" for n in range(150, 800)]):
+        found = [file.path for file in files.walk_folders("flights", reversed(asked))]
+        assert found == [key for key in keys if key.split("/")[1] in asked]
 
 
 # --- who may what --------------------------------------------------------------------------------------------------
