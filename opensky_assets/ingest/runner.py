@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,9 +128,9 @@ def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, p
     with ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
     ) as pool:
-        with _spawning():
-            futures: list[Future[Attempted]] = [pool.submit(attempt_recorded, task, store, lake, run) for task in tasks]
         try:
+            with _spawning():
+                futures = [pool.submit(attempt_recorded, task, store, lake, run) for task in tasks]
             for future in as_completed(futures):
                 attempted = future.result()
                 record(attempted.requests)

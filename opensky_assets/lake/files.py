@@ -25,6 +25,10 @@ class LakeError(Exception):
     """The lake cannot be written or read; the text says what to do."""
 
 
+class LakeUnavailable(LakeError):
+    """The store of the lake has trouble of its own, or cannot be reached: worth another try."""
+
+
 @dataclass(frozen=True, order=True)
 class Stored:
     """A file of the lake: its path there, its bytes, when it was last written (unix seconds)."""

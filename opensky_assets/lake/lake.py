@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensky_assets.lake.files import Files, LakeError, LocalFiles, Sent, Stored
-from opensky_assets.lake.manifest import Held, Manifest
+from opensky_assets.lake.manifest import Held, Manifest, OutputFile
 from opensky_assets.lake.staging import Staging
 from opensky_assets.sources.s3 import S3Place
 from opensky_assets.sources.store import SourceObject
@@ -191,11 +191,15 @@ class Lake:
                         self.files.delete(file.path)
             yield run
 
+    def named(self, table: str) -> set[str]:
+        """The files of a raw table, and of its quarantine, that its manifests and records of held objects name."""
+        named = {f.path for m in self.manifests(table).values() for f in (*m.files, *m.quarantine_files)}
+        return named | {held.quarantine_file.path for held in self.held(table).values() if held.quarantine_file}
+
     def unnamed(self, table: str, before: float) -> Iterator[Stored]:
         """Files of a raw table, or of its quarantine, that no manifest names and that were written `before`."""
         listed = [file for base in (f"raw/{table}", f"quarantine/{table}") for file in self.files.walk(base)]
-        named = {f.path for m in self.manifests(table).values() for f in (*m.files, *m.quarantine_files)}
-        named |= {held.quarantine_file.path for held in self.held(table).values() if held.quarantine_file}
+        named = self.named(table)
         for file in listed:
             if file.path.endswith(".parquet") and file.path not in named and file.modified < before:
                 yield file
@@ -211,7 +215,8 @@ class Lake:
                 yield Staging(Path(folder))
 
     def publish(self, files: Mapping[str, Path | Sent], drop: Iterable[str] = ()) -> None:
-        """Publish staged `files` under their paths in the lake, each at once, then remove those of `drop`.
+        """Publish staged `files` under their paths in the lake, each at once, then remove those of `drop`; neither in
+        any order.
 
         Everything that anybody writes to the lake goes through here, or through `commit`, which ends in here.
         A reader sees each file whole, old or new.
@@ -260,10 +265,23 @@ class Lake:
     def _held(self, base: str) -> Held | None:
         return next((Held.from_json(text) for text in self._read_all([f"{base}.held.json"])), None)
 
+    def held_at(self, held: Held) -> Held | None:
+        """What is on record now of an object that was held back."""
+        return self._held(f"_manifest/{held.table}/{held.source.key_hash}")
+
     def release(self, held: Held) -> None:
         """Forget that an object was held back, since the source does not have it any more."""
-        files = [held.quarantine_file.path] if held.quarantine_file else []
-        self.publish({}, drop=[*files, f"_manifest/{held.table}/{held.source.key_hash}.held.json"])
+        self._drop_record(f"_manifest/{held.table}/{held.source.key_hash}.held.json", [held.quarantine_file])
+
+    def forget(self, manifest: Manifest) -> None:
+        """Remove the rows of an object, published and quarantined."""
+        record = f"_manifest/{manifest.table}/{manifest.source.key_hash}.json"
+        self._drop_record(record, [*manifest.files, *manifest.quarantine_files])
+
+    def _drop_record(self, record: str, files: Iterable[OutputFile | None]) -> None:
+        """The record goes first: from then on its files do not count."""
+        self.publish({}, drop=[record])
+        self.publish({}, drop=[file.path for file in files if file])
 
 
 def _in_bucket(place: S3Place) -> Lake:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from opensky_assets.lake.lake import Lake
 from opensky_assets.lake.manifest import NO_DAY, Held, Manifest
 
+UNNAMED = "no manifest names it"
+
 
 @dataclass(frozen=True)
 class Item:
@@ -81,7 +83,7 @@ def find(
     if before is not None:
         for table in tables:
             for file in lake.unnamed(table, before):
-                items.setdefault(file.path, Item(file.path, "no manifest names it", file.bytes))
+                items.setdefault(file.path, Item(file.path, UNNAMED, file.bytes))
     return Pruning(
         tables,
         sorted(items.values(), key=lambda item: item.path),
@@ -92,12 +94,18 @@ def find(
 
 
 def remove(lake: Lake, pruning: Pruning) -> None:
-    """Remove what was found, but for files that another run has published since. A manifest goes before its files,
-    which count no longer from then on."""
-    leaving = {m.source.key for m in pruning.leaving}
-    unfinished = {left.path for left in lake.files.unfinished()}
-    with lake.run(), lake.files.lock("commit.lock"):  # the run clears what dead runs left unfinished
-        manifests = (m for table in pruning.tables for m in lake.manifests(table).values())
-        named = {f.path for m in manifests if m.source.key not in leaving for f in (*m.files, *m.quarantine_files)}
-        chosen = {item.path for item in pruning.items} - named - unfinished
-        lake.publish({}, drop=sorted(chosen, key=lambda path: (not path.startswith("_manifest/"), path)))
+    """Remove what was found, but for what another run has published since. A manifest goes before its files, which
+    count no longer from then on."""
+    with lake.run():  # which clears what dead runs left unfinished
+        for manifest in pruning.leaving:
+            with lake.committing(manifest.source):
+                if lake.manifests_at(manifest.table, [manifest.source.key_hash]).get(manifest.source.key) == manifest:
+                    lake.forget(manifest)
+        for held in pruning.held:
+            with lake.committing(held.source):
+                if lake.held_at(held) == held:
+                    lake.release(held)
+        left = {item.path for item in pruning.items if item.why == UNNAMED}
+        for table in pruning.tables if left else ():
+            left -= lake.named(table)
+        lake.publish({}, drop=sorted(left))

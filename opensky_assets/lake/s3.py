@@ -21,9 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from opensky_assets.lake.files import LakeError, Sent, Stored
+from opensky_assets.lake.files import LakeError, LakeUnavailable, Sent, Stored
 from opensky_assets.lake.staging import Staging, staging
-from opensky_assets.sources.s3 import ALREADY_THERE, NOT_THERE, S3Place, advice, broken_reads, code_of, s3_errors
+from opensky_assets.sources.s3 import (
+    ALREADY_THERE,
+    NOT_THERE,
+    S3Place,
+    advice,
+    broken_reads,
+    code_of,
+    is_final,
+    s3_errors,
+)
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -41,7 +50,7 @@ UNFINISHED_S = 24 * 3600
 ATTEMPTS = 6
 
 AT_ONCE = 8
-"""Small files that are put, or removed, at a time; boto3 keeps ten connections."""
+"""Files that are put, or removed, at a time; boto3 keeps ten connections."""
 
 MULTIPART_BYTES = 64 << 20
 """Larger files are put in pieces of this size, and are there when the last piece is."""
@@ -92,7 +101,8 @@ class S3Files:
             raise self._error(error) from None
 
     def _error(self, error: Exception) -> LakeError:
-        return LakeError(f"the lake {self.place.named}: {advice(error, 'OPENSKY_LAKE')}")
+        kind = LakeError if is_final(error) else LakeUnavailable
+        return kind(f"the lake {self.place.named}: {advice(error, 'OPENSKY_LAKE')}")
 
     def _at(self, path: str) -> dict[str, str]:
         return {"Bucket": self.place.bucket, "Key": self.place.key(path)}
@@ -112,15 +122,15 @@ class S3Files:
         left = sorted({f"{name}/" for name in names})
         try:
             while left:
-                wanted, at = set(left), ""
-                for page in self.place.list(prefix, StartAfter=self.place.key(prefix + left[0])):
+                wanted, start, at = set(left), left[0], ""
+                for page in self.place.list(prefix, StartAfter=self.place.key(prefix + start)):
                     for entry in page.get("Contents", ()):
                         path = entry["Key"][base:]
                         at = path[len(prefix) :].partition("/")[0] + "/"
                         if at in wanted:
                             yield Stored(path, entry["Size"], entry["LastModified"].timestamp())
                     left = [name for name in left if name >= at]
-                    if at and at not in left:
+                    if at > start and at not in left:
                         break
                 else:
                     return
@@ -181,8 +191,8 @@ class S3Files:
             return
         from boto3.s3.transfer import TransferConfig
 
-        large = staged.stat().st_size >= MULTIPART_BYTES
-        config = TransferConfig(MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES, use_threads=large)
+        # In this thread: there are several of `together`.
+        config = TransferConfig(MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES, use_threads=False)
         self._ask(lambda s3: s3.upload_file(str(staged), *self._at(path).values(), Config=config))
 
     def put_first(self, text: str, path: str) -> bool:
@@ -205,8 +215,12 @@ class S3Files:
     def together(self, calls: Iterable[Callable[[], None]]) -> None:
         self.place.client()  # made once, before threads ask for it
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for done in [pool.submit(call) for call in calls]:
-                done.result()
+            try:
+                for done in [pool.submit(call) for call in calls]:
+                    done.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -223,14 +237,23 @@ class S3Files:
         finally:
             lease.over.set()
             renewer.join()
-            if (found := self._head(path)) and found["ETag"] == lease.etag:
-                self.delete(path)
+            self._take_away(path, lease.etag)
 
     def _end_lease(self, path: str) -> None:
         """Take away a lock that nobody renews any more."""
         found = self._head(path)
         if found and _server_time(found) - found["LastModified"].timestamp() > LEASE_S:
-            self.delete(path)
+            self._take_away(path, found["ETag"])
+
+    def _take_away(self, path: str, etag: str) -> None:
+        """Remove the lock if it is still this one. Not every server takes the condition with the removal, so it is
+        looked at before too."""
+        if (found := self._head(path)) and found["ETag"] == etag:
+            try:
+                self.place.client().delete_object(**self._at(path), IfMatch=etag)
+            except s3_errors() as error:
+                if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
+                    raise self._error(error) from None
 
     def _renew(self, path: str, owner: str, lease: _Lease) -> None:
         """Write the lock anew while it is ours. Where that fails, it is tried again until the lease is over."""
@@ -280,7 +303,11 @@ class S3Files:
 
 
 def _abort(target: dict[str, str], s3: Any) -> None:
-    s3.abort_multipart_upload(**target)
+    try:
+        s3.abort_multipart_upload(**target)
+    except s3_errors() as error:
+        if code_of(error) != "NoSuchUpload":  # another run that starts now was quicker
+            raise
 
 
 def _server_time(answer: dict[str, Any]) -> float:

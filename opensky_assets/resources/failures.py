@@ -6,12 +6,16 @@ from contextlib import contextmanager
 import dagster as dg
 
 from opensky_assets.lake import LakeError
+from opensky_assets.lake.files import LakeUnavailable
 from opensky_assets.settings import SettingsError
 from opensky_assets.sources.api import ApiError
+from opensky_assets.sources.store import ObjectGone, SourceError, SourceUnavailable
 from opensky_assets.spark import SparkUnavailable
 
-PERMANENT = (ApiError, LakeError, SettingsError, SparkUnavailable)
+PERMANENT = (ApiError, LakeError, SettingsError, SourceError, SparkUnavailable)
 """Another try would end the same: somebody has to change something first, and the text says what."""
+PASSING = (LakeUnavailable, ObjectGone, SourceUnavailable)
+"""But for these."""
 
 TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For steps that talk to a server. The sources have tried for minutes themselves before they raise."""
@@ -23,4 +27,6 @@ def permanent_failures() -> Iterator[None]:
     try:
         yield
     except PERMANENT as error:
+        if isinstance(error, PASSING):
+            raise
         raise dg.Failure(str(error), allow_retries=False) from error

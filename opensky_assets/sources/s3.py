@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, BinaryIO, cast
 
-from opensky_assets.sources.store import ObjectGone, SourceError, SourceObject
+from opensky_assets.sources.store import ObjectGone, SourceError, SourceObject, SourceUnavailable
 from opensky_assets.sources.telemetry import Attempt
 
 RESUMES = 5
@@ -124,7 +124,9 @@ def broken_reads() -> tuple[type[Exception], ...]:
 
 def code_of(error: Exception) -> str:
     """The error code of S3's answer; empty where there was no answer."""
-    answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
+    # boto3's upload raises an error of its own while it handles the one that has the answer.
+    errors = (error, error.__cause__, error.__context__)
+    answer: dict[str, Any] = next((found for one in errors if (found := getattr(one, "response", None))), {})
     return str(answer.get("Error", {}).get("Code", ""))
 
 
@@ -147,10 +149,20 @@ def retry_after_s(error: Exception | str) -> float:
         return 0
 
 
-def advice(error: Exception, settings: str) -> str:
-    """What went wrong, without anything secret, and what to do; `settings` is `OPENSKY_SOURCE` or `OPENSKY_LAKE`."""
+def no_credentials() -> tuple[type[Exception], ...]:
+    """What boto3 raises where it finds none."""
     from botocore.exceptions import NoCredentialsError, PartialCredentialsError, ProfileNotFound
 
+    return (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether asking again gives the same."""
+    return code_of(error) in FINAL or isinstance(error, no_credentials())
+
+
+def advice(error: Exception, settings: str) -> str:
+    """What went wrong, without anything secret, and what to do; `settings` is `OPENSKY_SOURCE` or `OPENSKY_LAKE`."""
     code = code_of(error)
     if code in NO_RIGHT:
         return (
@@ -158,7 +170,7 @@ def advice(error: Exception, settings: str) -> str:
         )
     if code == "NoSuchBucket":
         return f"there is no such bucket: check {settings} and {settings}_ENDPOINT"
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+    if isinstance(error, no_credentials()):
         return f"no credentials ({error}): set {settings}_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     return f"{error}; check {settings} and {settings}_ENDPOINT"
 
@@ -184,7 +196,8 @@ class S3Store:
                     if self.only in (None, item.key):
                         yield item
         except s3_errors() as error:
-            raise SourceError(f"cannot list {self.place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
+            kind = SourceError if is_final(error) else SourceUnavailable
+            raise kind(f"cannot list {self.place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
 
     def open(self, item: SourceObject) -> BinaryIO:
         return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), 1 << 20))

@@ -24,6 +24,10 @@ class SourceError(Exception):
     """The source, or one object of it, cannot be read; the text says which and what to do."""
 
 
+class SourceUnavailable(SourceError):
+    """The source has trouble of its own, or cannot be reached: worth another try."""
+
+
 class ObjectGone(SourceError):
     """The object was listed and is not there any more, or changed while it was read: worth another try."""
 
