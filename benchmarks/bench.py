@@ -222,10 +222,10 @@ NOISE = re.compile(
 
 def write_page(sections: dict[str, str], size: str) -> None:
     """Put the sections between the markers; what is around them stays."""
-    machine = describe_machine()
+    machine, now = describe_machine(), datetime.now(UTC)
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
     head = (
-        f"## All benchmarks, last run\n\n{datetime.now(UTC):%-d %B %Y, %H:%M} UTC, size `{size}`, commit "
+        f"## All benchmarks, last run\n\n{now.day} {now:%B %Y, %H:%M} UTC, size `{size}`, commit "
         f"{machine['commit'] or 'not known'}, version {machine['version']}. {machine['machine']}; {machine['system']}; "
         f"{machine['libraries']}. Load of the machine at the end: {load}.\n\n"
     )

@@ -29,8 +29,8 @@ NO_EXECUTORS = Executors(0, None, None)
 """Of a run without Spark, or on `local[…]`, whose Java and Python are in the process tree."""
 
 
-def executors_used(pages: str | None, application: str, before: float = 0.0) -> Executors:
-    """Of the application whose pages are at that address; `before` is the `task_s` of what ran there earlier."""
+def executors_used(pages: str | None, application: str) -> Executors:
+    """Of the application whose pages are at that address."""
     if pages is None:
         return Executors(0, None, None, ("executor_task_s, executor_peak_bytes: Spark's pages are switched off",))
     address = f"{pages}/api/v1/applications/{application}/allexecutors"
@@ -47,7 +47,7 @@ def executors_used(pages: str | None, application: str, before: float = 0.0) -> 
         if all(_resident(one) for one in worked) or time.monotonic() > until:
             break
         time.sleep(0.5)
-    task_s = sum(one["totalDuration"] for one in found) / 1000 - before
+    task_s = sum(one["totalDuration"] for one in found) / 1000
     why = () if peak else ("executor_peak_bytes: the executors have not told it",)
     return Executors(len(found), task_s, peak or None, why)
 

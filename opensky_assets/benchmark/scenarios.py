@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from opensky_assets.benchmark.curve import Curve, fit_curve
-from opensky_assets.benchmark.executors import Executors
+from opensky_assets.benchmark.executors import NO_EXECUTORS, Executors
 from opensky_assets.benchmark.machine import describe_machine
 from opensky_assets.benchmark.monitor import Usage
 from opensky_assets.benchmark.sample import Sample
@@ -98,6 +98,7 @@ class Measured:
     usage: Usage
     samples: list[Sample]
     requests: list[Request]
+    files: int
     processes: int
     records: int
     held_back: int
@@ -124,8 +125,10 @@ class Measured:
 
     def judged(self, curve: Curve | None) -> Row:
         """The columns of the verdict."""
-        began = self.usage.started_at
-        verdict = judge(self.requests, self.samples, self.processes, began, began + self.usage.duration_s, curve)
+        began, ended = self.usage.started_at, self.usage.started_at + self.usage.duration_s
+        # What executors on other machines use is not in the samples, which are of this one.
+        samples = self.samples if self.executors == NO_EXECUTORS else []
+        verdict = judge(self.requests, samples, self.processes, began, ended, curve, self.files)
         return {
             "verdict": str(verdict.kind),
             "confidence": verdict.confidence,

@@ -51,13 +51,16 @@ def judge(
     started_at: float,
     ended_at: float,
     curve: Curve | None = None,
+    files: int | None = None,
 ) -> Verdict:
     """What held up a run of so many workers, from `started_at` to `ended_at` in seconds since 1970.
 
     Throttled is a run whose requests were refused (429, 503), or whose bodies come, from some request on, at a lower
     and steady rate that sizes, latency, CPU and disk do not explain, and which the workers wait for. A line that is
     as narrow from the first request on is a network bound. A `curve` over runs of several sizes adds what the start
-    costs and whether the largest took longer than the smaller ones foretell.
+    costs and whether the largest took longer than the smaller ones foretell; `files` is how many objects the run had,
+    where some were read several times over. Without `samples`, as where the work was done on other machines, CPU and
+    disk are not judged.
     """
     if workers < 1 or ended_at <= started_at:
         raise ValueError("a run has a worker and takes time")
@@ -65,11 +68,11 @@ def judge(
     if throttle := find_throttle(run):
         verdict = Verdict(Kind.THROTTLED, throttle.confidence, throttle.evidence, throttle.from_request)
     else:
-        verdict = _bound(run, curve)
+        verdict = _bound(run, curve, files)
     return verdict if curve is None else replace(verdict, evidence=(*verdict.evidence, str(curve)))
 
 
-def _bound(run: Run, curve: Curve | None) -> Verdict:
+def _bound(run: Run, curve: Curve | None, objects: int | None) -> Verdict:
     if not run.requests:
         return Verdict(Kind.START_UP, 1.0, ("no request was made",))
     begun = _begun(run)
@@ -89,7 +92,8 @@ def _bound(run: Run, curve: Curve | None) -> Verdict:
         if disk is not None
         else "the use of disks is not known",
     )
-    start = curve.start_s / curve.at(len({request.key for request in run.requests})) if curve else begun / run.wall
+    objects = objects or len({request.key for request in run.requests})
+    start = curve.start_s / curve.at(objects) if curve else begun / run.wall
     own = None if tree is None else tree / min(run.workers, run.samples[0].machine_cpus)
     rest = 1 - network - files - (tree or 0) / run.workers
     for kind, share, least in (

@@ -33,7 +33,8 @@ def measure(job: Job, settings: Settings) -> Measured:
         began = time.perf_counter()
         spark = _spark()
         runner = spark.ingest_runner(settings, say)
-        processes = spark.session(settings, say).sparkContext.defaultParallelism
+        at_once = spark.session(settings, say).sparkContext.defaultParallelism
+        processes = min(at_once, len(job.selection.objects))
         session_s = time.perf_counter() - began
     periods = [facts.period for key in job.selection.objects if (facts := read_key(key)) and facts.period]
     days = sorted({day for period in periods for day in days_of(period)})
@@ -47,8 +48,9 @@ def measure(job: Job, settings: Settings) -> Measured:
             executors = executors_used(spark.pages, application)
         spark.stop()
     records = sum(manifest.total.read for manifest in done.read)
+    files, held_back = len(job.selection.objects), len(done.messages)
     return Measured(
-        monitor.usage, monitor.samples, done.requests, processes, records, len(done.messages), session_s, executors
+        monitor.usage, monitor.samples, done.requests, files, processes, records, held_back, session_s, executors
     )
 
 

@@ -153,8 +153,8 @@ def _duration(rows: list[Row]) -> Card:
         lambda theme: over_files(series, theme, "seconds", lines),
         columns,
         table,
-        "From listing the source to the last manifest; imports and the start of Spark are not in it. Dashed: the line "
-        "through the smaller scenarios, which says what the largest should take." if told else "",
+        "From listing the source to the last manifest, without the imports of its own process and the start of Spark. "
+        "Dashed: the line through the smaller scenarios, which says what the largest should take." if told else "",
     )  # fmt: skip
 
 
@@ -340,7 +340,8 @@ def _history(rows: Sequence[Row], newest: list[Row]) -> Card | None:
 def benchmark_page(rows: Sequence[Row]) -> str:
     """The page over a history of runs, oldest first."""
     newest = newest_of(rows)
-    title = f"Ingest benchmark, {newest[0]['started_at']:%-d %B %Y}"
+    day = newest[0]["started_at"]
+    title = f"Ingest benchmark, {day.day} {day:%B %Y}"
     return document(title, _header(rows, newest, title), benchmark_cards(rows), _footer(newest), "")
 
 

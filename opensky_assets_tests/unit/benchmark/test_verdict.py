@@ -225,6 +225,14 @@ def test_a_curve_over_sizes_says_what_the_start_costs():
     assert found.kind is Kind.CPU and found.evidence[-1].startswith("runs of several sizes: 1.0 s to start")
 
 
+def test_objects_that_are_read_several_times_over_count_each_time():
+    requests = [dataclasses.replace(request, key=f"{n % 5}") for n, request in enumerate(made(60))]
+    curve = Curve(2.0, 0.2, 0.4)  # 5 objects take 3 s, 60 take 14
+    end = requests[-1].started_at + 1
+    assert judge(requests, samples(end, cpu=1.9, tree=1.9), 3, 0.0, end, curve).kind is Kind.START_UP
+    assert judge(requests, samples(end, cpu=1.9, tree=1.9), 3, 0.0, end, curve, files=60).kind is Kind.CPU
+
+
 def test_counters_that_are_missing_are_named_and_none_is_made_up():
     requests = made(60)
     end = requests[-1].started_at + 1
