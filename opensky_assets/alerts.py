@@ -17,7 +17,7 @@ ATTEMPTS = 3
 
 
 class AlertNotSent(Exception):
-    """A channel did not take the alert; the text says which and why, without its secrets."""
+    """No channel took the alert; the text says why, without secrets."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Alert:
 
 
 def send(alert: Alert, settings: Settings) -> list[str]:
-    """Send to every channel of the settings; returns their names. Raises `AlertNotSent` once all were tried."""
+    """Send to every channel of the settings; returns what of them did not take it, and why. Raises `AlertNotSent` once
+    all were tried and none took it."""
     sent, failed = [], []
     for name, wanted, channel in (
         ("webhook", settings.alert_url, post),
@@ -59,9 +60,9 @@ def send(alert: Alert, settings: Settings) -> list[str]:
         except Exception as error:
             # Neither the address of a webhook nor a password may stand in a log.
             failed.append(f"{name}: {type(error).__name__}")
-    if failed:
+    if failed and not sent:
         raise AlertNotSent(f"not sent by {', '.join(failed)}: {alert.title}") from None
-    return sent
+    return failed
 
 
 def post(alert: Alert, settings: Settings) -> None:

@@ -9,12 +9,12 @@ from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster_shared.error import SerializableErrorInfo
 
-from opensky_assets.alerts import Alert, send
+from opensky_assets.alerts import Alert, AlertNotSent, send
 from opensky_assets.partitions import run_days, told_days
 from opensky_assets.resources.opensky import OpenSkyResource
 
-ALERT_TAG = "opensky/alert"
-"""On a run of which an alert was sent: its cause."""
+ALERT_TAG, ALERTED_TAG = "opensky/alert", "opensky/alerted_run"
+"""On a run of which an alert was sent: its cause, and its id, since a run that repeats it has its tags too."""
 
 
 def failure_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -34,13 +34,15 @@ def failure_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             return
         alert = alert_of(context, settings.ui_url)
         since = datetime.now(UTC) - timedelta(hours=settings.alert_quiet_hours)
-        if instance.get_runs(dg.RunsFilter(tags={ALERT_TAG: alert.cause}, updated_after=since), limit=1):
+        alike = instance.get_runs(dg.RunsFilter(tags={ALERT_TAG: alert.cause}, updated_after=since))
+        if any(told.tags.get(ALERTED_TAG) == told.run_id for told in alike):
             context.log.info(f"already told: {alert.title}")
             return
         context.log.error(alert.text)
         # Marked only when it is out, so that the next failure tells what could not be sent now.
-        send(alert, settings)
-        instance.add_run_tags(run.run_id, {ALERT_TAG: alert.cause})
+        for trouble in send(alert, settings):
+            context.log.error(f"the alert was not sent by {trouble}")
+        instance.add_run_tags(run.run_id, {ALERT_TAG: alert.cause, ALERTED_TAG: run.run_id})
 
     return alerts
 
@@ -96,7 +98,7 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         quiet = (now - timedelta(hours=settings.alert_quiet_hours)).timestamp()
         told = {cause: at for cause, at in memory["told"].items() if at > quiet}
         seen: dict[str, int] = {}
-        new: dict[str, Alert] = {}
+        new: dict[str, tuple[Alert, str]] = {}
         for state in instance.all_instigator_state():
             if state.instigator_name == "tick_alerts":
                 continue  # what it cannot send it tries again
@@ -113,11 +115,17 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             for tick in failed:
                 alert = _tick_alert(tick, settings.ui_url)
                 if tick.tick_id > last and alert.cause not in told:
-                    new[alert.cause] = alert
-        for cause, alert in new.items():
+                    new[alert.cause] = alert, state.selector_id
+        for cause, (alert, teller) in new.items():
             context.log.error(alert.text)
-            send(alert, settings)
-            told[cause] = now.timestamp()
+            try:
+                for trouble in send(alert, settings):
+                    context.log.error(f"the alert was not sent by {trouble}")
+            except AlertNotSent as trouble:  # its ticks are looked at again
+                context.log.error(str(trouble))
+                seen[teller] = memory["seen"].get(teller, 0)
+            else:
+                told[cause] = now.timestamp()
         reason = f"{len(new)} alerts" if new else "no sensor or schedule failed since"
         return dg.SensorResult(skip_reason=reason, cursor=json.dumps({"seen": seen, "told": told}))
 
