@@ -220,7 +220,8 @@ def _dagster(
     assets: Sequence[str], days: tuple[str, str] | None, log_level: str, ops: Mapping[str, object] | None = None
 ) -> list[str]:
     """Run `dagster asset materialize` here, as the shell would, but without loading everything anew for each
-    stretch. Returns what failed."""
+    stretch. Returns what failed. Raises `KeyboardInterrupt` where it was interrupted, which for Dagster is a failed
+    step."""
     import click
     from dagster import SupersessionWarning
     from dagster._cli.asset import asset_materialize_command
@@ -235,5 +236,21 @@ def _dagster(
             warnings.simplefilter("ignore", SupersessionWarning)  # of this command by `dg launch`; both work
             asset_materialize_command.main([*arguments, "--config-json", json.dumps(config)], standalone_mode=False)
     except click.ClickException as error:
+        if _interrupted():
+            raise KeyboardInterrupt from None
         return [f"{', '.join(assets)} {'...'.join(days) if days else ''}: {error.format_message()}"]
     return []
+
+
+def _interrupted() -> bool:
+    """Whether the newest run ended by a signal."""
+    from dagster import DagsterEventType, DagsterExecutionInterruptedError
+
+    with history(Path(os.environ["DAGSTER_HOME"])) as instance:
+        failures = (
+            entry.dagster_event.step_failure_data.error
+            for run in instance.get_runs(limit=1)
+            for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+            if entry.dagster_event
+        )
+        return any(error and error.cls_name == DagsterExecutionInterruptedError.__name__ for error in failures)

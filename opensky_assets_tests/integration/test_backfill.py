@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -93,6 +94,21 @@ def test_interrupted_and_resumed_only_the_rest_runs(tmp_path: Path) -> None:
     again = place.run("backfill", *arguments)
     assert "0 of them are missing" in again.stdout and "nothing to do" in again.stdout
     assert len(runs(place)) == len(before) + 2
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_command_and_starts_no_other_run(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    write_aircraft(place.source)
+    for day in ("2020-01-01", "2020-03-01"):
+        write_list(place.source, day, day, [flight(day)])
+    process = place.start("materialize", "--from", "2020-01-01", "--to", "2020-03-01")
+    assert process.stdout is not None
+    said = next(line for line in process.stdout if "Running dbt command" in line)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said + rest
+    assert "stopped; what is published stays" in rest and "$ dagster asset materialize" not in rest
 
 
 @pytest.mark.soak
