@@ -112,7 +112,11 @@ def end_dead_runs(instance: DagsterInstance) -> list[str]:
         if pid is not None:
             if GRPC_INFO_TAG not in run.tags:
                 instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: "0"})
-            instance.report_run_failed(run, f"Its process (pid {pid}) is gone: it was killed or the machine stopped.")
+            gone = f"Its process (pid {pid}) is gone: it was killed or the machine stopped."
+            if run.status is DagsterRunStatus.CANCELING:
+                instance.report_run_canceled(run, gone)
+            else:
+                instance.report_run_failed(run, gone)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             ended.append(run.run_id)
     return ended

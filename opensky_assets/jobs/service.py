@@ -89,7 +89,7 @@ class Service:
     def record(self, part: str) -> Record | None:
         try:
             return Record(**json.loads(self._record(part).read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # not there, or not whole
             return None
 
     def running(self) -> dict[str, Record]:
@@ -219,11 +219,14 @@ def start(root: Path, port: int) -> int:
     service = Service(root.resolve(), dagster_home(root))
     with service.locked():
         running = service.running()
-        if len(running) == len(PARTS):
+        troubles = {part: service.trouble(part, record) for part, record in running.items()}
+        if len(running) == len(PARTS) and not any(troubles.values()):
             say(f"the service runs already, at http://{LOOPBACK}:{running[WEB].port}")
             return 0
         last_code = service.record(CODE)
-        if running:
+        if len(running) == len(PARTS):
+            say(f"stopped first: {'; '.join(f'the {part}: {told}' for part, told in troubles.items() if told)}")
+        elif running:
             say(f"only {' and '.join(running)} of an earlier start still there: stopped")
         _stop(service)
         try:

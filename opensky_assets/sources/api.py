@@ -111,7 +111,7 @@ class OpenSkyApi:
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             after = error.after if isinstance(error, _Passing) else None
-            return backoff(state) if after is None else after
+            return max(backoff(state), after or 0)
 
         def tell(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -128,7 +128,7 @@ class OpenSkyApi:
                 with attempt:
                     return call(max(ends - time.monotonic(), 0.001))
         except _Passing as error:
-            if error.after is not None:
+            if error.after is not None and error.after >= self.timeout:
                 raise CreditsSpent(
                     f"{told}: {error}; OpenSky grants more in {error.after:.0f} s, past the {self.timeout:.0f} s that "
                     "this may take: run again then"
@@ -143,7 +143,9 @@ class OpenSkyApi:
             self._token = None  # expired before its time: once more with a fresh one
             status, headers, body = self._authorized(path, asked, cost, ends)
         if status == 404:
-            return NO_FLIGHTS
+            if body.strip() in (b"", b"[]"):
+                return NO_FLIGHTS
+            raise ApiError(f"{path} is not there (404: {body[:100].decode(errors='replace')}): check OPENSKY_API_URL")
         if status == 429:
             raise _Passing("too many requests (429)", _seconds(headers.get(RETRY_AFTER)))
         if status in (401, 403):

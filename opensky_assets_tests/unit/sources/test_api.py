@@ -123,7 +123,7 @@ def test_the_budget_is_kept(server: OpenSkyServer) -> None:
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("status", [400, 403, 404])
 def test_what_would_not_pass_is_not_tried_again(server: OpenSkyServer, status: int) -> None:
     server.faults.append((status, {}, b"why"))
     with pytest.raises(ApiError, match=str(status)):
