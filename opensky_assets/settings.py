@@ -14,7 +14,7 @@ FIRST_DAY = date(2017, 1, 1)
 """First day of the calendar: OpenSky's public state vectors start in 2017."""
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
-POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@[^\s/]*/[^\s/]+")
+POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@[^\s/@:]*(:\d+)?/[^\s/]+")
 OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
 """Spark's options that another setting is for."""
 
@@ -106,7 +106,9 @@ class Settings(BaseSettings):
     @classmethod
     def _history_is_in_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not POSTGRES_URL.fullmatch(value.get_secret_value()):
-            raise ValueError("must be postgresql+psycopg2://user:password@host:5432/database")
+            raise ValueError(
+                "must be postgresql+psycopg2://user:password@host:5432/database, with %40 for @ and %2F for /"
+            )
         return value
 
     @field_validator("spark_master")

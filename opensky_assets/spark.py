@@ -35,8 +35,8 @@ LOOPBACK = re.compile(r"local(\[.*\])?|spark://(127\.0\.0\.1|localhost)[:,].*")
 PANDAS_WARNING = "PySpark does not yet fully support pandas"
 """It says so at every start; what is used of it here works, and tests hold it."""
 
-SECRET = re.compile(r"(?i)secret|password|token|access[.]?key|api[.]?key")
-"""Options that Spark itself hides in its pages and logs."""
+SECRET = re.compile(r"(?i)secret|password|token|(access|api|private|account)[._-]?key|(^|[._-])key([._-]|$)")
+"""Options whose values stay out of command lines, messages and Spark's pages."""
 
 
 HADOOP, AWS_SDK = "3.5.0", "2.35.4"
@@ -90,6 +90,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.executor.memory": settings.spark_memory,
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.showConsoleProgress": "false",
+        "spark.redaction.regex": SECRET.pattern,
         # The package, where executors see this machine's disk; where they do not, it is shipped: docs/scaling.md.
         "spark.executorEnv.PYTHONPATH": str(PACKAGE_PARENT),
         "spark.executorEnv.PYTHONWARNINGS": f"ignore:{PANDAS_WARNING}:FutureWarning",

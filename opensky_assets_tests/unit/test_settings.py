@@ -101,7 +101,19 @@ def test_options_of_spark_are_never_shown(text, told, monkeypatch):
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
-@pytest.mark.parametrize("value", ["mysql://u:hunter2@host/db", "postgresql://u:hunter2@host/db", "hunter2"])
+PSYCOPG = "postgresql+psycopg2://"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mysql://u:hunter2@host/db",
+        "postgresql://u:hunter2@host/db",
+        "hunter2",
+        f"{PSYCOPG}u:p@hunter2@host/db",
+        f"{PSYCOPG}u:hunter2@host:x/db",
+    ],
+)
 def test_the_address_of_postgresql_is_never_shown(value, monkeypatch):
     monkeypatch.setenv("OPENSKY_POSTGRES_URL", value)
     with pytest.raises(

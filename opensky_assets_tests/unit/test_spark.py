@@ -12,6 +12,7 @@ import pytest
 from opensky_assets import spark
 from opensky_assets.settings import Settings
 from opensky_assets.spark import (
+    SECRET,
     SparkUnavailable,
     find_java,
     is_loopback,
@@ -145,3 +146,18 @@ def test_the_processes_of_a_session_run_this_python(bare, tmp_path):
     assert os.environ["SPARK_LOCAL_IP"] == "127.0.0.1"
     prepare_process(settings(spark_master="yarn", spark_conf="spark.pyspark.python=/opt/python3"))
     assert os.environ["PYSPARK_PYTHON"] == "/opt/python3"
+
+
+@pytest.mark.parametrize(
+    ("option", "secret"),
+    [
+        ("spark.hadoop.fs.s3a.secret.key", True),
+        ("spark.hadoop.fs.s3a.encryption.key", True),
+        ("spark.hadoop.fs.azure.account.key.store.dfs.core.windows.net", True),
+        ("spark.hadoop.fs.gs.auth.service.account.private.key", True),
+        ("spark.sql.shuffle.partitions", False),
+        ("spark.kryo.registrator.keyboard", False),
+    ],
+)
+def test_options_that_hold_secrets(option, secret):
+    assert bool(SECRET.search(option)) is secret
