@@ -115,7 +115,7 @@ def test_an_interrupt_ends_the_command_and_starts_no_other_run(tmp_path: Path) -
 @pytest.mark.timeout(6 * 3600)
 def test_a_simulated_year(tmp_path: Path) -> None:
     """365 days; interrupted at a third, then only the rest runs; the runs of one process need no more memory from one
-    to the next, nor in all."""
+    to the next, once the first has loaded dbt and what draws."""
     place = place_in(tmp_path)
     simulate(place.source, start=date(2021, 1, 1), days=365, aircraft=60, seed=7)
     print(f"{datetime.now(UTC):%H:%M:%S} simulated", flush=True)
@@ -133,4 +133,4 @@ def test_a_simulated_year(tmp_path: Path) -> None:
     for asset in ("raw_state_vectors", "enriched_state_vectors", "enriched_flights"):
         peaks_mb = [peak_memory_mb(place, asset, last) for _, last in runs(place)[len(before) :]]
         print(f"{asset}: at most {', '.join(f'{peak:.0f}' for peak in peaks_mb)} MB in the resumed runs", flush=True)
-        assert max(peaks_mb) < 1.25 * peaks_mb[0]
+        assert max(peaks_mb[1:]) < 1.1 * peaks_mb[1]
