@@ -88,9 +88,17 @@ class S3Files:
 
     def duckdb_filesystem(self) -> AbstractFileSystem:
         from fsspec.implementations.arrow import ArrowFSWrapper
+        from pyarrow.fs import FileSelector, FileType
 
         class LakeFileSystem(ArrowFSWrapper):
             protocol = "s3"
+
+            def find(self, path: str, maxdepth=None, withdirs=False, detail=False, **more) -> Any:  # type: ignore[no-untyped-def]
+                """In one listing; patterns of files would be looked for day by day."""
+                below = FileSelector(self._strip_protocol(path), recursive=True, allow_not_found=True)
+                found = [info for info in self.fs.get_file_info(below) if withdirs or info.type is FileType.File]
+                entries = {info.path: self._make_entry(info) for info in found}
+                return entries if detail else sorted(entries)
 
         return LakeFileSystem(_arrow(self.place))
 

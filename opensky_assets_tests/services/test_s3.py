@@ -204,6 +204,7 @@ def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
     for asked in (["0000"], ["0000", "0001", "0200", "1998", "2500"], ["2500"], [f"{n:04d}" for n in range(150, 800)]):
         found = [file.path for file in files.walk_folders("flights", reversed(asked))]
         assert found == [key for key in keys if key.split("/")[1] in asked]
+    assert files.duckdb_filesystem().glob("many/flights/*/*_00*.gz") == [f"many/{key}" for key in keys if "_00" in key]
 
 
 # --- who may what --------------------------------------------------------------------------------------------------
