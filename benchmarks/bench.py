@@ -216,6 +216,8 @@ COLOUR = re.compile(r"\x1b\[[\d;]*m")
 NOISE = re.compile(
     r"^\d{4}-\d\d-\d\d .* - (DEBUG|INFO)|^\d\d:\d\d:\d\d |^\d+ of \d+ |^No dagster instance|BetaWarning"
     r"|^  return fn|WARN|nanobind| - leaked |log4j|^Setting default log level|^To adjust|^simulating|^turns in "
+    r"|^(Running with dbt|Registered adapter|Unable to do partial|Found \d+ models|Concurrency:|Finished running)"
+    r"|^Completed successfully"
 )
 """Logs of Dagster, dbt and Spark, and what only says what is being done."""
 
