@@ -98,7 +98,6 @@ class Measured:
     usage: Usage
     samples: list[Sample]
     requests: list[Request]
-    files: int
     processes: int
     records: int
     held_back: int
@@ -123,12 +122,12 @@ class Measured:
             "missing": [*self.usage.missing, *self.executors.missing],
         }
 
-    def judged(self, curve: Curve | None) -> Row:
+    def judged(self, curve: Curve | None, files: int) -> Row:
         """The columns of the verdict."""
         began, ended = self.usage.started_at, self.usage.started_at + self.usage.duration_s
         # What executors on other machines use is not in the samples, which are of this one.
         samples = self.samples if self.executors == NO_EXECUTORS else []
-        verdict = judge(self.requests, samples, self.processes, began, ended, curve, self.files)
+        verdict = judge(self.requests, samples, self.processes, began, ended, curve, files)
         return {
             "verdict": str(verdict.kind),
             "confidence": verdict.confidence,
@@ -188,7 +187,7 @@ def benchmark(
                 runs.append((row, measured))
                 report(_told(row))
     curves = {engine: curve_of([row for row, _ in runs if row["engine"] == engine]) for engine in engines}
-    return [row | measured.judged(curves[row["engine"]]) for row, measured in runs]
+    return [row | measured.judged(curves[row["engine"]], row["files"]) for row, measured in runs]
 
 
 def curve_of(rows: Sequence[Row]) -> Curve | None:

@@ -48,9 +48,8 @@ def measure(job: Job, settings: Settings) -> Measured:
             executors = executors_used(spark.pages, application)
         spark.stop()
     records = sum(manifest.total.read for manifest in done.read)
-    files, held_back = len(job.selection.objects), len(done.messages)
     return Measured(
-        monitor.usage, monitor.samples, done.requests, files, processes, records, held_back, session_s, executors
+        monitor.usage, monitor.samples, done.requests, processes, records, len(done.messages), session_s, executors
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from opensky_assets.settings import Settings
 from opensky_assets.sources.api import NO_FLIGHTS, ApiError, Credentials, OpenSkyApi
-from opensky_assets.sources.store import LocalStore, ObjectStore, SourceError, SourceUnavailable
+from opensky_assets.sources.store import LocalStore, ObjectStore, SourceError
 
 if TYPE_CHECKING:
     from opensky_assets.sources.s3 import S3Place
@@ -114,10 +114,9 @@ def _put_file(path: Path, data: bytes) -> None:
 
 
 def _put_object(place: S3Place, key: str, data: bytes) -> None:
-    from opensky_assets.sources.s3 import advice, is_final, s3_errors
+    from opensky_assets.sources.s3 import s3_errors, source_error
 
     try:
         place.client().put_object(Bucket=place.bucket, Key=place.key(key), Body=data)
     except s3_errors() as error:
-        kind = SourceError if is_final(error) else SourceUnavailable
-        raise kind(f"{key} cannot be written to {place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
+        raise source_error(f"{key} cannot be written to {place.named}", error) from None

@@ -175,6 +175,12 @@ def advice(error: Exception, settings: str) -> str:
     return f"{error}; check {settings} and {settings}_ENDPOINT"
 
 
+def source_error(what: str, error: Exception) -> SourceError:
+    """The error of a source's bucket, `what` saying which work failed: for good, or worth another try."""
+    kind = SourceError if is_final(error) else SourceUnavailable
+    return kind(f"{what}: {advice(error, 'OPENSKY_SOURCE')}")
+
+
 @dataclass(frozen=True)
 class S3Store:
     """The objects of a place, read only."""
@@ -196,8 +202,7 @@ class S3Store:
                     if self.only in (None, item.key):
                         yield item
         except s3_errors() as error:
-            kind = SourceError if is_final(error) else SourceUnavailable
-            raise kind(f"cannot list {self.place.named}: {advice(error, 'OPENSKY_SOURCE')}") from None
+            raise source_error(f"cannot list {self.place.named}", error) from None
 
     def open(self, item: SourceObject) -> BinaryIO:
         return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), 1 << 20))
