@@ -14,7 +14,7 @@ FIRST_DAY = date(2017, 1, 1)
 """First day of the calendar: OpenSky's public state vectors start in 2017."""
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
-POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@[^\s/@:]*(:\d+)?/[^\s/]+")
+POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@([^\s/@:]*|\[[0-9a-fA-F:.]+\])(:\d+)?/[^\s/]+")
 OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
 """Spark's options that another setting is for."""
 

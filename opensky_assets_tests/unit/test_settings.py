@@ -112,6 +112,7 @@ PSYCOPG = "postgresql+psycopg2://"
         "hunter2",
         f"{PSYCOPG}u:p@hunter2@host/db",
         f"{PSYCOPG}u:hunter2@host:x/db",
+        f"{PSYCOPG}u:hunter2@::1/db",
     ],
 )
 def test_the_address_of_postgresql_is_never_shown(value, monkeypatch):
@@ -121,8 +122,14 @@ def test_the_address_of_postgresql_is_never_shown(value, monkeypatch):
     ) as raised:
         load_settings()
     assert "hunter2" not in str(raised.value)
-    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "postgresql+psycopg2://u:hunter2@host/db")
-    assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("host", ["host", "127.0.0.1:5432", "[::1]", "[fd00::1]:5432", ""])
+def test_the_history_may_be_at_any_host(host, monkeypatch):
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", f"{PSYCOPG}u:hunter2@{host}/db")
+    settings = load_settings()
+    assert settings.postgres_url.get_secret_value().endswith(f"@{host}/db")
+    assert "hunter2" not in repr(settings)
 
 
 def test_all_bad_values_are_told_at_once(monkeypatch):
