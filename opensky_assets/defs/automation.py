@@ -5,7 +5,6 @@ from contextlib import closing
 from datetime import date, timedelta
 
 import dagster as dg
-from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from pydantic import Field
@@ -33,7 +32,7 @@ def automation(settings: Settings) -> dg.Definitions:
     status = dg.DefaultSensorStatus.RUNNING if production else dg.DefaultSensorStatus.STOPPED
     sensors = [_arrivals(status), failure_alerts(status), tick_alerts(status)]
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
-    schedules: list[dg.ScheduleDefinition | UnresolvedPartitionedAssetScheduleDefinition] = []
+    schedules: list[dg.ScheduleDefinition] = []
     api_flights = _api_flights() if settings.client_id and settings.client_secret else None
     if api_flights:
         jobs.append(api_flights)
@@ -60,16 +59,7 @@ def automation(settings: Settings) -> dg.Definitions:
             )
         )
         if api_flights:
-            schedules.append(
-                dg.build_schedule_from_partitioned_job(
-                    api_flights,
-                    name="api_flights_nightly",
-                    # OpenSky fills /flights in a batch each night, without saying until when.
-                    hour_of_day=6,
-                    default_status=dg.DefaultScheduleStatus.RUNNING,
-                    description=f"Yesterday's flights, each day at 06:00 UTC. {TERMS}",
-                )
-            )
+            schedules.append(_api_flights_nightly(api_flights))
     return dg.Definitions(sensors=sensors, jobs=jobs, schedules=schedules)
 
 
@@ -87,6 +77,10 @@ def with_freshness(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
     return spec.replace_attributes(freshness_policy=FRESH)
 
 
+CREDITS_SPENT = "opensky/api_credits_spent"
+"""Tag of a run: what its attempts have spent of the budget so far. One that is started again has it too."""
+
+
 class ApiFlightsConfig(dg.Config):
     again: bool = Field(False, description="Also ask for what is landed already")
 
@@ -95,14 +89,27 @@ class ApiFlightsConfig(dg.Config):
 def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, opensky: OpenSkyResource) -> None:
     """A day's flights of OpenSky's API as objects of the source; the sensor of arrivals brings them into the lake."""
     context.log.info(TERMS)
-    settings = opensky.settings()
-    with permanent_failures(), closing(open_api(settings, context.log.info)) as api:
-        day = date.fromisoformat(context.partition_key)
-        done = land_flights(api, opensky.open_source(), day, context.log.info, settings.airports, config.again)
+    settings, day = opensky.settings(), date.fromisoformat(context.partition_key)
+    run = context.instance.get_run_by_id(context.run_id)
+    spent = int(run.tags.get(CREDITS_SPENT, 0)) if run else 0
+    with permanent_failures(), closing(open_api(settings, context.log.info, spent)) as api:
+        try:
+            done = land_flights(
+                api,
+                opensky.open_source(),
+                day,
+                opensky.today(),
+                context.log.info,
+                settings.airports,
+                config.again,
+            )
+        finally:
+            context.instance.add_run_tags(context.run_id, {CREDITS_SPENT: str(api.spent)})
         context.add_output_metadata(
             {
                 "landed": len(done.landed),
                 "there_already": len(done.there),
+                "waiting": done.waiting,
                 "credits": done.credits,
                 "credits_left_today": done.remaining if done.remaining is not None else "not told",
             }
@@ -120,6 +127,27 @@ def _api_flights() -> dg.JobDefinition:
         land_api_flights()
 
     return api_flights
+
+
+def _api_flights_nightly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="api_flights_nightly",
+        job=job,
+        # OpenSky fills /flights in a batch each night, without saying until when.
+        cron_schedule="0 6 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=(
+            "Yesterday's flights, each day at 06:00 UTC; and what the day before lacks, where OpenSky was late or the "
+            f"run failed. {TERMS}"
+        ),
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+        night = context.scheduled_execution_time.date()
+        days = [(night - timedelta(days=before)).isoformat() for before in (2, 1)]
+        return [dg.RunRequest(run_key=f"{night} {day}", partition_key=day) for day in days]
+
+    return nightly
 
 
 def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:

@@ -14,6 +14,7 @@ from opensky_assets.io_managers.metadata import preview
 from opensky_assets.lake import Lake
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.partitions import NO_EVENTS, day_event
+from opensky_assets.resources.failures import permanent_failures
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
@@ -52,7 +53,8 @@ class LakeIOManager(ConfigurableIOManager):
         lake, contract = self.opensky.open_lake(), CONTRACTS[context.asset_key.path[-1]]
         reader = obj.to_reader() if isinstance(obj, pa.Table) else obj
         asked = list(context.asset_partition_keys)
-        with self.monitor.measure() as measured:  # rows of a reader are made while they are written
+        # Rows of a reader are made while they are written.
+        with permanent_failures(), self.monitor.measure() as measured:
             rows, heads = write_days(lake, contract, reader, asked)
         metadata = context.output_metadata or {}
         step = context.step_context

@@ -8,17 +8,18 @@ import dagster as dg
 from opensky_assets.lake import LakeError
 from opensky_assets.lake.files import LakeUnavailable
 from opensky_assets.settings import SettingsError
-from opensky_assets.sources.api import ApiError
+from opensky_assets.sources.api import ApiError, ApiUnavailable
 from opensky_assets.sources.store import ObjectGone, SourceError, SourceUnavailable
 from opensky_assets.spark import SparkUnavailable
 
 PERMANENT = (ApiError, LakeError, SettingsError, SourceError, SparkUnavailable)
 """Another try would end the same: somebody has to change something first, and the text says what."""
-PASSING = (LakeUnavailable, ObjectGone, SourceUnavailable)
+PASSING = (ApiUnavailable, LakeUnavailable, ObjectGone, SourceUnavailable)
 """But for these."""
 
 TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""For steps that talk to a server. The sources have tried for minutes themselves before they raise."""
+"""For every step that reads the source or has to do with the lake. What talks to a server has tried for minutes itself
+before it raises."""
 
 
 @contextmanager

@@ -21,20 +21,29 @@ if TYPE_CHECKING:
 PREFIX = "flights_api/"
 WINDOW = timedelta(hours=2)
 DAY = timedelta(days=1)
+SETTLED = 2 * DAY
+"""After so long, OpenSky's nightly batch has surely filled in a day (it runs in the night after it)."""
 
 
 @dataclass
 class Landed:
-    """Keys that were landed, those that were there already, and the credits it took."""
+    """Keys that were landed, those that were there already, those that wait for OpenSky's batch, and the credits it
+    took."""
 
     landed: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     credits: int = 0
     remaining: int | None = None
 
 
-def open_api(settings: Settings, report: Callable[[str], None]) -> OpenSkyApi:
-    """The client of the settings. Raises `ApiError` where they hold no credentials."""
+class NotYet(ApiError):
+    """OpenSky has not got the flights that were asked for yet."""
+
+
+def open_api(settings: Settings, report: Callable[[str], None], spent: int = 0) -> OpenSkyApi:
+    """The client of the settings; `spent` credits of its budget are gone. Raises `ApiError` where there are no
+    credentials."""
     if settings.client_id is None or settings.client_secret is None:
         raise ApiError("set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET, of an API client of your OpenSky account")
     return OpenSkyApi(
@@ -42,6 +51,7 @@ def open_api(settings: Settings, report: Callable[[str], None]) -> OpenSkyApi:
         settings.api_token_url,
         Credentials(settings.client_id, settings.client_secret),
         settings.api_budget,
+        spent=spent,
         report=report,
     )
 
@@ -50,6 +60,7 @@ def land_flights(
     api: OpenSkyApi,
     store: ObjectStore,
     day: date,
+    today: date,
     report: Callable[[str], None],
     airports: Sequence[str] = (),
     again: bool = False,
@@ -57,8 +68,9 @@ def land_flights(
     """Ask for a day's flights and land each answer: all flights in windows of two hours, or, where `airports` (ICAO)
     are named, their arrivals and departures. What is landed already is not asked for, unless `again`.
 
-    An answer without flights is landed too, so that it is known to have been asked for. Raises what the client
-    raises; what was landed before that stays.
+    An answer without flights is landed too, so that it is known to have been asked for; not so while the day may be
+    waiting for OpenSky's nightly batch, which is until `today` is two days later. Raises what the client raises, and
+    `NotYet` where the world, or all of the airports, are without flights; what was landed before that stays.
     """
     put = _putter(store)
     done = Landed()
@@ -79,10 +91,19 @@ def land_flights(
             done.there.append(key)
             continue
         answer = ask()
+        if answer == NO_FLIGHTS and today - day < SETTLED:
+            done.waiting.append(key)
+            report(f"{key}: no flights yet")
+            continue
         put(key, gzip.compress(answer, mtime=0))
         done.landed.append(key)
         report(f"{key}: {'no flights' if answer == NO_FLIGHTS else f'{len(answer):,} bytes'}")
     done.credits, done.remaining = api.spent - spent, api.remaining
+    if done.waiting and (not airports or len(done.waiting) == len(asked)):
+        raise NotYet(
+            f"{len(done.waiting)} of {len(asked)} answers for {day} are without flights: OpenSky's nightly batch was "
+            f"hardly through. Ask again; from {day + SETTLED} on, such answers are taken as they are"
+        )
     return done
 
 

@@ -53,6 +53,12 @@ class Platform:
 
 
 @pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is so without a wait."""
+    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda self, attempt: 0)
+
+
+@pytest.fixture
 def platform(tmp_path: Path) -> Platform:
     bucket, lake = tmp_path / "bucket", tmp_path / "lake"
     bucket.mkdir()

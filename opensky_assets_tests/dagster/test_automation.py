@@ -175,7 +175,7 @@ def test_freshness_is_asked_of_what_a_schedule_feeds(
     assert sum(spec.freshness_policy is not None for spec in specs) == fresh
 
 
-def test_the_nightly_schedule_asks_for_yesterday(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nightly_schedule_asks_for_yesterday_and_what_the_day_before_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENSKY_CLIENT_ID", "OPENSKY_CLIENT_SECRET"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("OPENSKY_ENV", "production")
@@ -183,8 +183,9 @@ def test_the_nightly_schedule_asks_for_yesterday(monkeypatch: pytest.MonkeyPatch
     schedule = repository.get_schedule_def("api_flights_nightly")
     at = datetime(2022, 6, 26, 6, tzinfo=UTC)
     with dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository) as context:
-        (request,) = schedule.evaluate_tick(context).run_requests or ()
-    assert request.partition_key == "2022-06-25"
+        requests = schedule.evaluate_tick(context).run_requests or ()
+    assert [request.partition_key for request in requests] == ["2022-06-24", "2022-06-25"]
+    assert len({request.run_key for request in requests}) == 2
 
 
 # --- the daemon ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import dagster as dg
 from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
-from opensky_assets.resources.failures import permanent_failures
+from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
@@ -41,10 +41,9 @@ def enriched(
         return materialized_days(context, facts, value=batches)
     from opensky_assets.transforms.on_spark import enrich_on_spark
 
-    with permanent_failures():
-        session = spark.session(settings, context.log.info)
-        with monitor.measure() as measured:
-            rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
+    session = spark.session(settings, context.log.info)
+    with monitor.measure() as measured:
+        rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
     for day, found in facts.items():
         uri = lake.uri(f"{what.result.path}/day={day}")
         found |= {"dagster/partition_row_count": rows.get(day, 0), "dagster/uri": uri, **spark.metadata()}
@@ -63,6 +62,7 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         backfill_policy=SINGLE_RUN,
         deps=[f"raw_{what.raw.name}", *(reference.name for reference in what.references)],
         pool="spark",
+        retry_policy=TRY_AGAIN,
         code_version=what.result.version,
         description=what.result.description,
         metadata={**table_metadata(what.result), **lineage(columns)},
@@ -70,7 +70,8 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
     def asset(
         context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
     ) -> dg.MaterializeResult:
-        return enriched(context, opensky, spark, monitor, what)
+        with permanent_failures():
+            return enriched(context, opensky, spark, monitor, what)
 
     return asset
 

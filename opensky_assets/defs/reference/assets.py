@@ -44,13 +44,15 @@ def aircraft_database(
 @dg.asset(
     group_name="reference",
     kinds={"parquet"},
+    retry_policy=TRY_AGAIN,
     code_version=AIRPORTS.version,
     description=AIRPORTS.description,
     metadata=table_metadata(AIRPORTS),
 )
 def airports(opensky: OpenSkyResource) -> dg.MaterializeResult:
     lake = opensky.open_lake()
-    table = publish_airports(lake)
+    with permanent_failures():
+        table = publish_airports(lake)
     uri = lake.uri(AIRPORTS.path)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": table.num_rows, "dagster/uri": uri, "preview": preview(table)}

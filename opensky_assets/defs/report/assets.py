@@ -9,6 +9,7 @@ from pydantic import Field
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.report.build import Report, build_report, days_between, days_with_facts
+from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.marts import MARTS
@@ -42,6 +43,7 @@ class DailyReportConfig(dg.Config):
     partitions_def=DAILY,
     backfill_policy=SINGLE_RUN,
     deps=UPSTREAM,
+    retry_policy=TRY_AGAIN,
     code_version=CODE_VERSION,
     description=(
         "One day as a page that opens offline, its figures as pictures beside it. A run over several days makes the "
@@ -54,7 +56,7 @@ def daily_report(
     lake, asked = opensky.open_lake(), sorted(context.partition_keys)
     found = days_with_facts(lake, asked)
     chosen = found if config.every_day else found[-1:]
-    with monitor.measure() as measured:
+    with permanent_failures(), monitor.measure() as measured:
         facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
     facts = measured.on_last_day(facts, what="pages" if len(chosen) > 1 else "page")
     if chosen == found:
@@ -74,6 +76,7 @@ class RangeReportConfig(dg.Config):
     group_name="report",
     kinds={"html", "matplotlib"},
     deps=UPSTREAM,
+    retry_policy=TRY_AGAIN,
     code_version=CODE_VERSION,
     description="A range of days, by default all that the lake has, as a page that opens offline.",
 )
@@ -85,7 +88,7 @@ def range_report(
     if not days:
         raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
     first, last = config.first or days[0], config.last or days[-1]
-    with monitor.measure() as measured:
+    with permanent_failures(), monitor.measure() as measured:
         report = build_report(lake, first, last)
     context.log.info(f"{len(days)} days: {lake.location(report.page)}")
     facts = _metadata(lake, report, thumbnail=True)

@@ -1,0 +1,88 @@
+"""What may pass is tried again by every step, with a wait; what will not is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from opensky_assets.lake import LakeError
+from opensky_assets.lake.files import LakeUnavailable, LocalFiles, Sent
+from opensky_assets.resources.failures import PASSING, PERMANENT, permanent_failures
+from opensky_assets.sources.api import ApiUnavailable, CreditsSpent
+from opensky_assets.sources.landing import NotYet
+from opensky_assets_tests.dagster.conftest import Platform
+from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+
+DAY = "2022-06-25"
+
+
+@pytest.mark.parametrize("error", [*PERMANENT, CreditsSpent, NotYet])
+def test_a_failure_for_good_is_told_in_its_own_words(error: type[Exception]) -> None:
+    with pytest.raises(dg.Failure, match="the disk is full") as raised, permanent_failures():
+        raise error("the disk is full")
+    assert raised.value.allow_retries is False
+
+
+@pytest.mark.parametrize("error", [*PASSING, ApiUnavailable, ZeroDivisionError])
+def test_what_may_pass_or_is_not_known_stays_what_it_is(error: type[Exception]) -> None:
+    with pytest.raises(error, match="hush"), permanent_failures():
+        raise error("hush")
+
+
+@pytest.fixture
+def trouble(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
+    """Lets the lake fail: path → what is raised by the first file that is put below it."""
+    put, waiting = LocalFiles.put, dict[str, Exception]()
+
+    def failing(self: LocalFiles, staged: Path | Sent, path: str) -> None:
+        for below in waiting:
+            if path.startswith(below):
+                raise waiting.pop(below)
+        put(self, staged, path)
+
+    monkeypatch.setattr(LocalFiles, "put", failing)
+    return waiting
+
+
+STEPS = {
+    "airports": "reference/airports",
+    "aircraft_database": "reference/aircraft",
+    "raw_flights": "raw/flights",
+    "enriched_flights": "core/enriched_flights",
+    "data_quality_daily": "marts/data_quality_daily",
+    "daily_report": "reports/day=",
+    "range_report": "reports/day=",
+}
+"""The assets, one a step and in their order, and where each puts its files (a range of one day is that day)."""
+
+
+def failures(done: dg.ExecuteInProcessResult) -> list[dg.DagsterEvent]:
+    return [event for event in done.all_events if event.is_step_failure]
+
+
+def retries(done: dg.ExecuteInProcessResult) -> list[dg.DagsterEvent]:
+    return [event for event in done.all_events if event.is_step_up_for_retry]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("at_once")
+def test_each_step_is_tried_again_where_the_lake_had_trouble(
+    platform: Platform, trouble: dict[str, Exception]
+) -> None:
+    write_list(platform.bucket, DAY, DAY, [flight(DAY)])
+    write_aircraft(platform.bucket)
+    for asset, below in STEPS.items():
+        day = None if asset in ("airports", "aircraft_database", "range_report") else DAY
+
+        trouble[below] = LakeError("the disk is full")
+        done = platform.run([asset], day)
+        (failure,) = failures(done)
+        assert "the disk is full" in str(failure.step_failure_data.error), asset
+        assert retries(done) == [] and not trouble, asset
+
+        trouble[below] = LakeUnavailable("the lake is silent")
+        done = platform.run([asset], day)
+        assert done.success and len(retries(done)) == 1 and not trouble, asset
+    assert platform.lake.files.find(f"reports/day={DAY}/report.html")
