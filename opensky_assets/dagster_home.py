@@ -66,7 +66,7 @@ def dagster_home(root: Path) -> Path:
 def history(home: Path) -> DagsterInstance:
     """The Dagster instance of `home`. Its databases are made by one process: two at once make them unusable.
 
-    Raises `SettingsError` where PostgreSQL cannot be reached, or refuses.
+    Raises `SettingsError` where PostgreSQL cannot be reached, or refuses, or has a database that is not in UTF-8.
     """
     if os.environ.get(POSTGRES_URL):
         return _history_in_postgresql(home)
@@ -84,9 +84,17 @@ def history(home: Path) -> DagsterInstance:
 def _history_in_postgresql(home: Path) -> DagsterInstance:
     from dagster import DagsterInstance
     from dagster_postgres.utils import DagsterPostgresException
+    from sqlalchemy import NullPool, create_engine
     from sqlalchemy.exc import DBAPIError
 
     try:
+        with create_engine(os.environ[POSTGRES_URL], poolclass=NullPool).connect() as connection:
+            encoding: str = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding != "UTF8":
+            raise SettingsError(
+                f"{POSTGRES_URL}=…: its database is in {encoding}, which cannot hold every text: make one with "
+                "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
         return DagsterInstance.from_config(str(home))
     except (DagsterPostgresException, DBAPIError) as error:
         cause = error if isinstance(error, DBAPIError) else error.__cause__

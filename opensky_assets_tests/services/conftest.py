@@ -97,6 +97,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     pgpass.chmod(0o644)
     options = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "unix_socket_directories="]
     made = [str(programs / "initdb"), "-D", str(data), "-U", "opensky", "-A", "scram-sha-256", f"--pwfile={pgpass}"]
+    made += ["--encoding=UTF8", "--locale=C"]  # whatever the locale of whoever runs the tests
     subprocess.run(made, check=True, capture_output=True, timeout=120, **user)
     log = folder / "server.log"
     with log.open("wb") as said:

@@ -10,6 +10,7 @@ import signal
 import dagster as dg
 import duckdb
 import pytest
+from sqlalchemy import create_engine
 
 from opensky_assets_tests.commands import Place
 from opensky_assets_tests.flight_lists import HEADER, flight
@@ -102,6 +103,18 @@ def test_a_wrong_password_is_told_in_one_line_without_it(place: Place, postgres:
         assert done.returncode == 1, done.stdout
         assert "the history cannot be opened" in done.stdout and "password authentication failed" in done.stdout
         assert "hunter2" not in done.stdout and "Traceback" not in done.stdout
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(place: Place, postgres: Postgres) -> None:
+    """In C's locale, that is what PostgreSQL makes; the first run key with a … would fail every tick."""
+    with create_engine(postgres.url, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    url = postgres.url.removesuffix("postgres") + "plain"
+    for command in ("start", "doctor"):
+        done = place.run(command, OPENSKY_POSTGRES_URL=url)
+        assert done.returncode == 1, done.stdout
+        assert "its database is in SQL_ASCII" in done.stdout and "ENCODING 'UTF8'" in done.stdout
+        assert postgres.password not in done.stdout and "Traceback" not in done.stdout
 
 
 def retries(instance: dg.DagsterInstance, run: str) -> list[dg.DagsterRun]:
