@@ -68,9 +68,7 @@ def retries(done: dg.ExecuteInProcessResult) -> list[dg.DagsterEvent]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("at_once")
-def test_each_step_is_tried_again_where_the_lake_had_trouble(
-    platform: Platform, trouble: dict[str, Exception]
-) -> None:
+def test_each_step_is_tried_again_where_the_lake_had_trouble(platform: Platform, trouble: dict[str, Exception]) -> None:
     write_list(platform.bucket, DAY, DAY, [flight(DAY)])
     write_aircraft(platform.bucket)
     for asset, below in STEPS.items():
