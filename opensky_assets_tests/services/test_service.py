@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import subprocess
 import sys
@@ -131,6 +133,32 @@ def test_a_port_in_use_is_told_and_nothing_stays(place: Place) -> None:
         started = place.run("start", "--port", str(taken.getsockname()[1]))
     assert started.returncode == 1 and "is in use" in started.stdout
     assert processes_of(place) == {}
+
+
+def test_what_lives_and_does_not_answer_is_stopped_before_anything_is_started(place: Place) -> None:
+    folder = place.folder / "data" / "dagster" / "service"
+    idle = {part: psutil.Popen(["sleep", "600"]) for part in ("code-server", "daemon", "webserver")}
+    try:
+        for part, process in idle.items():
+            told = {"pid": process.pid, "created": process.create_time(), "port": free_port()}
+            (folder / f"{part}.json").write_text(json.dumps(told))
+        status = place.run("status")
+        assert status.returncode == 1 and status.stdout.count("it does not answer") == 2, status.stdout
+        whole = (folder / "daemon.json").read_text()
+        (folder / "daemon.json").write_text(whole[:20])  # killed while it was written
+        status = place.run("status")
+        assert status.returncode == 1 and "was not started" in status.stdout, status.stdout
+        (folder / "daemon.json").write_text(whole)
+        with socket.socket() as taken:  # so that it does not start anything
+            taken.bind(("127.0.0.1", 0))
+            started = place.run("start", "--port", str(taken.getsockname()[1]))
+        assert started.returncode == 1 and "in use" in started.stdout, started.stdout
+        assert "stopped first: the code server: it does not answer; the daemon: no sign of life" in started.stdout
+        assert [process.wait(10) for process in idle.values()] == [-signal.SIGTERM] * 3
+    finally:
+        for process in idle.values():
+            if process.is_running():
+                process.kill()
 
 
 def test_a_part_that_does_not_start_is_told_with_its_log_and_the_others_are_stopped(place: Place) -> None:
