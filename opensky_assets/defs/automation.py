@@ -164,6 +164,8 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         requests = list(run_requests(found, lake))
         waiting = f"; {found.waiting} groups of objects are left to the next tick" if found.waiting else ""
         context.log.info(f"{found.objects} objects listed, {len(requests)} runs asked for{waiting}")
+        if found.aircraft_awaited and requests:
+            context.log.warning("The source has no aircraft table yet: only raw tables are made until there is one")
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(f"{found.objects} objects, none new or changed{waiting}"),
@@ -174,11 +176,14 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 
 def run_requests(found: Arrivals, lake: Lake) -> Iterator[dg.RunRequest]:
-    """The runs for what arrived. A run that needs reference tables which are not there yet makes them first."""
-    reference: Sequence[str] = REFERENCE_ASSETS if found.reference_missing else ()
+    """The runs for what arrived. A run that needs reference tables which are not there yet makes them first; it is
+    another run with other aircraft tables, since those before may have been what it failed for."""
+    reference: Sequence[str] = REFERENCE_ASSETS if found.reference_missing and not found.aircraft_awaited else ()
+    with_aircraft = f" aircraft {found.aircraft}" if reference and found.aircraft else ""
     for asked in found.asked:
         assets = [f"raw_{table}" for table in asked.tables] if asked.only_read else assets_of(asked.tables)
-        key = f"{asked.first}…{asked.last} {'+'.join(asked.tables)} {asked.version}"
+        read = " read" if asked.only_read else ""
+        key = f"{asked.first}…{asked.last} {'+'.join(asked.tables)} {asked.version}{read}{with_aircraft}"
         yield _request(key, [*reference, *assets], (asked.first, asked.last))
     if found.aircraft is None or (found.reference_missing and found.asked):
         return

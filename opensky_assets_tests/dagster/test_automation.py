@@ -104,6 +104,28 @@ def test_from_an_empty_lake_to_reports_and_then_only_what_changes(ticks: Ticks) 
     assert ticks.tick() == []
 
 
+@pytest.mark.slow
+def test_flights_that_arrive_before_the_aircraft_are_followed_once_these_come(platform: Platform) -> None:
+    ticks, bucket, day = Ticks(platform), platform.bucket, "2022-06-25"
+    write_list(bucket, day, day, [flight(day)])
+    (request,) = ticks.tick()
+    assert names(request) == {"raw_flights"}
+    assert ticks.run(request).success and ticks.tick() == []
+
+    broken = bucket / "metadata" / "aircraftDatabase.csv"
+    broken.parent.mkdir()
+    broken.write_text("not a table")
+    (request,) = ticks.tick()
+    assert days(request) == (day, day) and {"aircraft_database", "enriched_flights", "routes"} <= names(request)
+    assert not ticks.run(request).success and ticks.tick() == []
+
+    write_aircraft(bucket)
+    (request,) = ticks.tick()
+    assert days(request) == (day, day) and {"aircraft_database", "enriched_flights", "routes"} <= names(request)
+    assert ticks.run(request).success and ticks.tick() == []
+    assert platform.materialized("routes") == [day]
+
+
 def test_a_thousand_new_days_are_few_runs(ticks: Ticks) -> None:
     for n in range(1000):
         day = (date(2019, 1, 1) + timedelta(days=n)).isoformat()

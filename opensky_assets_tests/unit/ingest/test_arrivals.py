@@ -17,7 +17,7 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAI
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import LocalStore, SourceError, SourceObject
 from opensky_assets_tests.buckets import TODAY, put
-from opensky_assets_tests.flight_lists import flight, write_list
+from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 from opensky_assets_tests.lakes import LocalLake
 
 SETTINGS = Settings(_env_file=None)
@@ -240,9 +240,13 @@ def test_a_new_aircraft_table_is_asked_for_once_a_version(watch: Watch) -> None:
 
 def test_the_first_aircraft_table_asks_again_for_days_that_had_to_do_without(watch: Watch) -> None:
     watch.store.hour("2022-06-25")
-    assert watch.days() and not watch.days()
+    found = watch.look()
+    assert found.aircraft_awaited and [asked.only_read for asked in found.asked] == [True]
+    assert not watch.days()
     watch.store.objects["metadata/aircraftDatabase.csv"] = "1"
-    assert watch.days() == [("2022-06-25", "2022-06-25", STATES)]
+    found = watch.look()
+    assert not found.aircraft_awaited and [asked.only_read for asked in found.asked] == [False]
+    assert found.asked[0].days == ["2022-06-25"]
 
 
 # --- size ----------------------------------------------------------------------------------------------------------
@@ -288,6 +292,7 @@ def test_objects_of_unknown_days_that_the_file_limit_cuts_are_asked_for_too(tmp_
     for day in days:
         path = write_list(bucket.root, day, day, [flight(day)])
         path.rename(path.with_name(f"flights of the {day[-2:]}.csv.gz"))
+    write_aircraft(bucket.root)
     watch = Watch(bucket, lake, Settings(_env_file=None, file_limit=2))
     names: set[str] = set()
     found: set[str] = set()
