@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opensky_assets.ingest.arrivals import look
@@ -22,7 +22,8 @@ from opensky_assets.lake import Lake
 from opensky_assets.settings import FIRST_DAY, Settings
 from opensky_assets.sources.store import SourceObject
 
-TODAY = date(2026, 1, 1)
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TODAY = NOW.date()
 
 
 class Listing:
@@ -64,7 +65,7 @@ def main() -> None:
         def tick(found: list[SourceObject]) -> tuple[float, int, int]:
             nonlocal cursor
             began = time.perf_counter()
-            seen = look(Listing(found), lake, settings, TODAY, cursor)  # type: ignore[arg-type]
+            seen = look(Listing(found), lake, settings, NOW, cursor)  # type: ignore[arg-type]
             cursor = seen.cursor
             return round(time.perf_counter() - began, 2), len(seen.asked), seen.waiting
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date, timedelta
+from itertools import takewhile
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -17,7 +18,7 @@ from opensky_assets.resources.alerts import failure_alerts, tick_alerts
 from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS
-from opensky_assets.settings import FIRST_DAY, Settings
+from opensky_assets.settings import Settings
 from opensky_assets.sources.api import TERMS
 from opensky_assets.sources.landing import land_flights, open_api
 
@@ -160,7 +161,7 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     )
     def arrivals(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:
         lake = opensky.open_lake()
-        found = look(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.cursor)
+        found = look(opensky.open_source(), lake, opensky.settings(), opensky.now(), context.cursor)
         requests = list(run_requests(found, lake))
         waiting = f"; {found.waiting} groups of objects are left to the next tick" if found.waiting else ""
         context.log.info(f"{found.objects} objects listed, {len(requests)} runs asked for{waiting}")
@@ -176,25 +177,24 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 
 def run_requests(found: Arrivals, lake: Lake) -> Iterator[dg.RunRequest]:
-    """The runs for what arrived. A run that needs reference tables which are not there yet makes them first; it is
-    another run with other aircraft tables, since those before may have been what it failed for."""
+    """The runs for what arrived. A run that needs reference tables which are not there yet makes them first."""
     reference: Sequence[str] = REFERENCE_ASSETS if found.reference_missing and not found.aircraft_awaited else ()
-    with_aircraft = f" aircraft {found.aircraft}" if reference and found.aircraft else ""
     for asked in found.asked:
         assets = [f"raw_{table}" for table in asked.tables] if asked.only_read else assets_of(asked.tables)
-        read = " read" if asked.only_read else ""
-        key = f"{asked.first}…{asked.last} {'+'.join(asked.tables)} {asked.version}{read}{with_aircraft}"
+        key = f"{asked.first}…{asked.last} {'+'.join(asked.tables)} {asked.name}"
         yield _request(key, [*reference, *assets], (asked.first, asked.last))
     if found.aircraft is None or (found.reference_missing and found.asked):
         return
-    days = lake.days(ENRICHED_FLIGHTS.path)
+    # Of a day whose raw rows were pruned, nothing could be made anew.
+    raw = set(lake.days(FLIGHTS.path))
+    days = list(takewhile(raw.__contains__, reversed(lake.days(ENRICHED_FLIGHTS.path))))
     key = f"aircraft {found.aircraft}"
     if not days or found.reference_missing:
         yield _request(key, REFERENCE_ASSETS, None)
         return
-    first = max(date.fromisoformat(days[-1]) - ENRICHED_ANEW + timedelta(days=1), FIRST_DAY)
+    first = max(days[-1], (date.fromisoformat(days[0]) - ENRICHED_ANEW + timedelta(days=1)).isoformat())
     enriched = [name for name in assets_of([FLIGHTS.name]) if name != "raw_flights"]
-    yield _request(key, [AIRCRAFT_DATABASE.name, *enriched], (first.isoformat(), days[-1]))
+    yield _request(key, [AIRCRAFT_DATABASE.name, *enriched], (first, days[0]))
 
 
 def _request(key: str, assets: Sequence[str], days: tuple[str, str] | None) -> dg.RunRequest:

@@ -14,12 +14,13 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone
+from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone, period_of
 from opensky_assets.lake import Lake, Manifest
+from opensky_assets.lake.manifest import LATER
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period, is_metadata, may_hold_rows, read_key
@@ -43,13 +44,14 @@ class Asked:
 
     With `only_read`, nothing follows yet: the run is for objects whose names do not tell their days, or there is no
     aircraft table to join with.
-    `version` names the objects that the run is for, in the versions that were listed.
+    `name` tells it from every other run, also from one for the same objects in the same versions: that may have
+    failed, or its rows may be gone since.
     """
 
     first: str
     last: str
     tables: tuple[str, ...]
-    version: str
+    name: str
     only_read: bool = False
 
     @property
@@ -59,7 +61,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What a look at the source found. `aircraft` names the version of the aircraft tables where they are to be read,
+    """What a look at the source found. `aircraft` names the run that reads the aircraft tables, where they are new,
     `reference_missing` says that the lake has none yet, `aircraft_awaited` that the source has none either; `waiting`
     slots are left to the next look."""
 
@@ -75,45 +77,55 @@ class Arrivals:
 @dataclass
 class _Memory:
     """What the cursor holds: a digest a slot, and the objects of unknown days that were asked for and not read yet,
-    as hash of the key → ETag and the day they were asked for."""
+    as hash of the key → ETag and the day they were asked for; `later`, the day from which on a slot of such objects has
+    more to give, since they hold rows of it, and it was not over. `born`, the unix time at which it began, and the
+    number of `looks` since name what a look asks for."""
 
     source: str
+    born: int
+    looks: int = 0
     slots: dict[str, str] = field(default_factory=dict)
+    later: dict[str, str] = field(default_factory=dict)
     unread: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @staticmethod
-    def from_cursor(cursor: str | None, source: str) -> _Memory:
-        """An empty one where there is no cursor, or one of another source."""
-        if not cursor:
-            return _Memory(source)
-        known = json.loads(zlib.decompress(base64.b85decode(cursor)))
-        if known["source"] != source:
-            return _Memory(source)
-        return _Memory(source, known["slots"], {name: tuple(facts) for name, facts in known["unread"].items()})
+    def from_cursor(cursor: str | None, source: str, now: int) -> _Memory:
+        """An empty one where there is no cursor, or one of another source or of before memories were born."""
+        known = json.loads(zlib.decompress(base64.b85decode(cursor))) if cursor else {}
+        if known.get("source") != source or "born" not in known:
+            return _Memory(source, now)
+        unread = {name: tuple(facts) for name, facts in known["unread"].items()}
+        return _Memory(source, known["born"], known["looks"] + 1, known["slots"], known["later"], unread)
+
+    @property
+    def look(self) -> str:
+        return f"{self.born}.{self.looks}"
+
+    def note_later(self, slot: str, day: str | None) -> None:
+        if day:
+            self.later[slot] = min(day, self.later.get(slot, day))
 
     def to_cursor(self) -> str:
-        text = json.dumps({"source": self.source, "slots": self.slots, "unread": self.unread}, separators=(",", ":"))
+        text = json.dumps(asdict(self), separators=(",", ":"))
         return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
 @dataclass
 class _Due:
-    """Why days are asked for: by day the raw tables, and by day the versions of what is new."""
+    """What is asked for: by day, the raw tables."""
 
     tables: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    versions: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def add(self, days: Iterable[str], table: str, item: SourceObject, before: str) -> None:
+    def add(self, days: Iterable[str], table: str) -> None:
         for day in days:
             self.tables[day].add(table)
-            self.versions[day].add(f"{item.key} {item.etag} {before}")
 
 
 def look(
     store: ObjectStore,
     lake: Lake,
     settings: Settings,
-    today: date,
+    now: datetime,
     cursor: str | None,
     most_runs: int = MOST_RUNS,
     most_compared: int = MOST_COMPARED,
@@ -123,8 +135,9 @@ def look(
     `cursor` is what the look before gave. An object that the lake has in its listed version is not asked for, unless
     nothing was made of its days yet. Objects of days that are not over are left for tomorrow.
     """
+    today = now.date()
     bounds = calendar(today)
-    memory = _Memory.from_cursor(cursor, hashlib.sha256(store.uri.encode()).hexdigest()[:16])
+    memory = _Memory.from_cursor(cursor, hashlib.sha256(store.uri.encode()).hexdigest()[:16], int(now.timestamp()))
     slots: defaultdict[str, list[SourceObject]] = defaultdict(list)
     objects = 0
     for item in store.list():
@@ -138,20 +151,22 @@ def look(
         if missing or AIRCRAFT_SLOT not in memory.slots:
             memory.slots = {}  # nothing could be made of days that were read before
         dumps = slots[AIRCRAFT_SLOT]
-        there = _Known.read(lake, [(AIRCRAFT_DATABASE.name, item) for item in dumps])
+        there = _Known.read(lake, [(AIRCRAFT_DATABASE.name, item) for item in dumps], bounds)
         if missing or any(there.days(AIRCRAFT_DATABASE.name, item) is None for item in dumps):
-            aircraft = _version([digests[AIRCRAFT_SLOT], memory.slots.get(AIRCRAFT_SLOT, "")])
+            aircraft = memory.look
         memory.slots[AIRCRAFT_SLOT] = digests[AIRCRAFT_SLOT]
-    memory.slots = {slot: digest for slot, digest in memory.slots.items() if slot in slots}
+    ripe = {slot for slot, day in memory.later.items() if day <= bounds.last.isoformat()}
+    memory.later = {slot: day for slot, day in memory.later.items() if slot in slots and slot not in ripe}
+    memory.slots = {slot: digest for slot, digest in memory.slots.items() if slot in slots and slot not in ripe}
     changed = sorted(slot for slot, digest in digests.items() if memory.slots.get(slot) != digest)
     chosen = _first(changed, slots, most_compared)
     listed = [(slot, item) for slot in slots if slot.startswith("u") for item in slots[slot]] if memory.unread else []
     unread = [(slot, item) for slot, item in listed if item.key_hash in memory.unread]
     looked_at = [*unread, *((slot, item) for slot in chosen for item in slots[slot])]
-    known = _Known.read(lake, [(table, item) for slot, item in looked_at for table in _tables_of(slot)])
+    known = _Known.read(lake, [(table, item) for slot, item in looked_at for table in _tables_of(slot)], bounds)
     followed = frozenset(lake.days(DATA_QUALITY_DAILY.path)) if chosen else frozenset[str]()
     source = _Source(known, followed, bounds, settings)
-    due, to_read = _Due(), _Due()
+    due, to_read, name = _Due(), _Due(), memory.look
     _settle_unread(memory, unread, source, today, due)
     seen_before = dict(memory.slots)
     done = 0
@@ -161,21 +176,21 @@ def look(
             if not _take_unknown(slot, slots[slot], before, memory, source, today, due, to_read):
                 break
         else:
-            _take(slot, slots[slot], before, source, due)
+            _take(slot, slots[slot], source, due)
         memory.slots[slot] = digests[slot]
         done += 1
-    asked = runs(due.tables, due.versions, most_runs)
+    asked = runs(due.tables, memory.look, most_runs)
     if settings.file_limit:
         taken = {slot: slots[slot] for slot in chosen[:done] if not slot.startswith("u")}
         asked = [_cut(run, taken, digests, seen_before, memory, source) for run in asked]
-        _ask_for_unread(memory, slots, source, settings.file_limit, to_read)
+        name = _ask_for_unread(memory, slots, source, settings.file_limit, to_read)
     awaited = missing and AIRCRAFT_SLOT not in slots
     if awaited:
         asked = [replace(run, only_read=True) for run in asked]
     read_anyway = {table for run in asked for table in run.tables}
     for day, tables in to_read.tables.items():
         if not tables <= read_anyway:
-            asked.append(Asked(day, day, tuple(sorted(tables)), _version(to_read.versions[day]), only_read=True))
+            asked.append(Asked(day, day, tuple(sorted(tables)), name, only_read=True))
     return Arrivals(tuple(asked), aircraft, missing, awaited, objects, len(changed) - done, memory.to_cursor())
 
 
@@ -189,7 +204,7 @@ def _slot(key: str, bounds: Period) -> str | None:
     facts = read_key(key)
     if facts is not None and facts.period is not None:
         inside = facts.period.within(bounds)
-        return _dated(facts.table, facts.period.first, facts.period.last) if inside.first <= inside.last else None
+        return _dated(facts.table, facts.period.first, inside.last) if inside.first <= inside.last else None
     if facts is not None:
         return _unknown(facts.table, key)
     if is_metadata(key):
@@ -233,8 +248,9 @@ def _digest(items: Iterable[SourceObject]) -> str:
     return base64.b85encode((total % (1 << 48)).to_bytes(6)).decode()
 
 
-def _version(facts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(facts)).encode()).hexdigest()[:16]
+def _name(facts: Iterable[str], memory: _Memory) -> str:
+    """The same for the same facts as long as the memory lives."""
+    return hashlib.sha256("\n".join([str(memory.born), *sorted(facts)]).encode()).hexdigest()[:16]
 
 
 # --- what a changed slot asks for ----------------------------------------------------------------------------------
@@ -245,21 +261,30 @@ class _Known:
     """Manifests of some objects, by table and key."""
 
     manifests: Mapping[str, Mapping[str, Manifest]]
+    bounds: Period
 
     @staticmethod
-    def read(lake: Lake, wanted: Iterable[tuple[str, SourceObject]]) -> _Known:
+    def read(lake: Lake, wanted: Iterable[tuple[str, SourceObject]], bounds: Period) -> _Known:
         hashes: defaultdict[str, set[str]] = defaultdict(set)
         for table, item in wanted:
             hashes[table].add(item.key_hash)
-        return _Known({table: lake.manifests_at(table, names) for table, names in hashes.items()})
+        return _Known({table: lake.manifests_at(table, names) for table, names in hashes.items()}, bounds)
 
     def get(self, table: str, item: SourceObject) -> Manifest | None:
         return self.manifests.get(table, {}).get(item.key)
 
     def days(self, table: str, item: SourceObject) -> list[str] | None:
-        """The days of an object that the lake has in this version; `None` where it has not."""
+        """The days of an object that the lake has in this version; `None` where it has not, or not all of them."""
         manifest = self.get(table, item)
-        return list(manifest.days) if manifest is not None and manifest.source == item else None
+        if manifest is None or manifest.source != item or manifest.may_give_more(period_of(item.key, self.bounds)):
+            return None
+        return list(manifest.days)
+
+    def later(self, table: str, item: SourceObject) -> str | None:
+        """From which day on the object is to be read again."""
+        manifest = self.get(table, item)
+        later = manifest.notes.get(LATER) if manifest is not None else None
+        return later if isinstance(later, str) else None
 
 
 @dataclass(frozen=True)
@@ -292,16 +317,16 @@ def _first(changed: list[str], slots: Mapping[str, list[SourceObject]], most: in
     return chosen
 
 
-def _take(slot: str, items: list[SourceObject], before: str, source: _Source, due: _Due) -> None:
+def _take(slot: str, items: list[SourceObject], source: _Source, due: _Due) -> None:
     (table,) = _tables_of(slot)
     named = _days_of_slot(slot, source.bounds)
     for item in items:
         days = source.known.days(table, item)
         if days is not None:
-            due.add(source.unfollowed(days), table, item, before)
+            due.add(source.unfollowed(days), table)
         else:  # an older version's days lose their rows
             manifest = source.known.get(table, item)
-            due.add(source.askable([*named, *(manifest.days if manifest else ())]), table, item, before)
+            due.add(source.askable([*named, *(manifest.days if manifest else ())]), table)
 
 
 def _take_unknown(
@@ -320,7 +345,8 @@ def _take_unknown(
         table = next((table for table in tables if source.known.days(table, item) is not None), None)
         if table is not None:
             if not before:  # later ones are followed since they were asked for
-                due.add(source.unfollowed(source.known.days(table, item) or ()), table, item, before)
+                due.add(source.unfollowed(source.known.days(table, item) or ()), table)
+            memory.note_later(slot, source.known.later(table, item))
             continue
         asked_for = memory.unread.get(item.key_hash)
         if asked_for is not None and asked_for[0] == item.etag:
@@ -329,7 +355,7 @@ def _take_unknown(
             return False
         memory.unread[item.key_hash] = (item.etag, today.isoformat())
         for table in tables:
-            to_read.add([source.bounds.last.isoformat()], table, item, before)
+            to_read.add([source.bounds.last.isoformat()], table)
     return True
 
 
@@ -346,7 +372,8 @@ def _settle_unread(
         for table in _tables_of(slot):
             days = source.known.days(table, item)
             if days is not None:
-                due.add(source.askable(days), table, item, "read")
+                due.add(source.askable(days), table)
+                memory.note_later(slot, source.known.later(table, item))
                 del memory.unread[name]
                 break
 
@@ -380,27 +407,26 @@ def _cut(
                 memory.slots.pop(slot, None)
                 if slot in before:
                     memory.slots[slot] = before[slot]
-    return replace(run, version=_version([*names, f"{batches}"])) if batches else run
+    return replace(run, name=_name([*names, f"{batches}"], memory)) if batches else run
 
 
 def _ask_for_unread(
     memory: _Memory, slots: Mapping[str, list[SourceObject]], source: _Source, limit: int, to_read: _Due
-) -> None:
+) -> str:
     """The same for the objects of unknown days: as long as some are not read, with a name for each limit of them."""
     unread = [
         (slot, item) for slot in slots if slot.startswith("u") for item in slots[slot] if item.key_hash in memory.unread
     ]
-    to_read.versions.clear()
     day = source.bounds.last.isoformat()
     for slot, _ in unread:
         to_read.tables[day] |= set(_tables_of(slot))
-    to_read.versions[day] = {f"{slot} {_digest(slots[slot])}" for slot, _ in unread} | {f"{-(-len(unread) // limit)}"}
+    return _name({f"{slot} {_digest(slots[slot])}" for slot, _ in unread} | {f"{-(-len(unread) // limit)}"}, memory)
 
 
 # --- few runs ------------------------------------------------------------------------------------------------------
 
 
-def runs(tables: Mapping[str, set[str]], versions: Mapping[str, set[str]], most: int) -> list[Asked]:
+def runs(tables: Mapping[str, set[str]], name: str, most: int) -> list[Asked]:
     """Runs of contiguous days with the same tables; where they are more than `most`, neighbours are joined over the
     shortest gaps first."""
     spans: list[tuple[date, date, set[str]]] = []
@@ -420,9 +446,4 @@ def runs(tables: Mapping[str, set[str]], versions: Mapping[str, set[str]], most:
             else:
                 kept.append((first, last, wanted))
         spans = kept
-    found = []
-    for first, last, wanted in spans:
-        days = days_of(Period(first, last))
-        version = _version({told for day in days for told in versions.get(day, ())})
-        found.append(Asked(first.isoformat(), last.isoformat(), tuple(sorted(wanted)), version))
-    return found
+    return [Asked(first.isoformat(), last.isoformat(), tuple(sorted(wanted)), name) for first, last, wanted in spans]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -18,6 +19,7 @@ from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
 from opensky_assets.ingest.parse import CSV, Parsed, parse_block
 from opensky_assets.ingest.refused import Refused, held_back
 from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
+from opensky_assets.lake.manifest import LATER
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.sources.keys import Period
@@ -82,6 +84,7 @@ class _Ingest:
         self.records = 0
         self.written: Counter[str] = Counter()
         self.quarantined: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.later: date | None = None
         item, contract = task.source, task.contract
         provenance = {
             "opensky.object": item.key,
@@ -126,6 +129,7 @@ class _Ingest:
 
     def _take(self, parsed: Parsed) -> None:
         self.records += parsed.records
+        self.later = min((day for day in (self.later, parsed.later) if day), default=None)
         for day, rows in _by_day(parsed.rows, self.task):
             self.written[day] += rows.height
             self.good.write(day, rows.to_arrow(compat_level=pl.CompatLevel.newest()))
@@ -163,7 +167,11 @@ class _Ingest:
             reasons={day: dict(sorted(counts.items())) for day, counts in sorted(self.quarantined.items()) if counts},
             files=tuple(files),
             quarantine_files=tuple(quarantine_files),
-            notes={"extra_columns": list(layout.extra), "missing_columns": list(layout.missing)},
+            notes={
+                "extra_columns": list(layout.extra),
+                "missing_columns": list(layout.missing),
+                **({LATER: self.later.isoformat()} if self.later else {}),
+            },
         )
         return manifest, {**staged, **staged_bad}
 

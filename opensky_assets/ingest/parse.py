@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -55,11 +56,13 @@ AT = "__at"
 
 @dataclass(frozen=True)
 class Parsed:
-    """`records`: lines that count; `rows`: the good ones, in the contract's columns; `rejects`: the others."""
+    """`records`: lines that count; `rows`: the good ones, in the contract's columns; `rejects`: the others; `later`:
+    the first of the days behind the period, where some are rejected for theirs."""
 
     records: int
     rows: pl.DataFrame
     rejects: pl.DataFrame
+    later: date | None = None
 
 
 class Lines:
@@ -175,15 +178,17 @@ def parse_block(block: Block, layout: Layout, period: Period, form: Format | Non
         rejects.append(refused)
         if repaired is not None:
             frames.append((repaired.drop(AT), repaired[AT].to_numpy()))
-    good_rows = []
+    good_rows, later = [], []
     for frame, at in frames:
-        good, refused = _apply_contract(frame, at, layout, period, lines, only_day)
+        good, refused, first_later = _apply_contract(frame, at, layout, period, lines, only_day)
         good_rows.append(good)
         rejects.append(refused)
+        later += [first_later] if first_later else []
     return Parsed(
         records,
         pl.concat(good_rows) if good_rows else _empty(layout),
         pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECTS),
+        min(later, default=None),
     )
 
 
@@ -343,16 +348,16 @@ CSV = Format(_convert_whole, lambda lines, layout: lines.clean(len(layout.fields
 
 def _apply_contract(
     frame: pl.DataFrame, numbers: np.ndarray, layout: Layout, period: Period, lines: Lines, only_day: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split typed rows, of the lines `numbers`, by the contract. The first fault in the order below is the one that
-    is named."""
+) -> tuple[pl.DataFrame, pl.DataFrame, date | None]:
+    """Split typed rows, of the lines `numbers`, by the contract: the good ones, the rejects, and the first day behind
+    the period. The first fault in the order below is the one that is named."""
     contract = layout.contract
     if _is_flawless(frame, layout, period):
         ready = {
             c.name: _tidy(c) if (c.strip or c.lower) and not c.pattern else _as_contract(c, frame, None)
             for c in layout.columns
         }
-        return frame.select(_as_rows(ready, layout)), pl.DataFrame(schema=REJECTS)
+        return frame.select(_as_rows(ready, layout)), pl.DataFrame(schema=REJECTS), None
     frame = frame.with_columns(
         *(_tidy(c) for c in layout.columns if c.strip or c.lower), pl.Series(AT, numbers, dtype=pl.Int64)
     )
@@ -399,7 +404,7 @@ def _apply_contract(
     faulty = tested.select(pl.any_horizontal(pl.all()).alias("faulty"))["faulty"]
     rows = usable.select(_as_rows({c.name: pl.col(c.name) for c in layout.columns}, layout))
     if not faulty.any():
-        return rows, pl.DataFrame(schema=REJECTS)
+        return rows, pl.DataFrame(schema=REJECTS), None
 
     order = [str(at) for at in range(len(faults))]
     first = tested.filter(faulty).select(
@@ -417,7 +422,9 @@ def _apply_contract(
         )
         for own, at, fault in zip(days, spoiled[AT], first, strict=True)
     )
-    return rows.filter(~faulty), rejects
+    ahead = (day > period.last) & (day.dt.year() <= date.max.year)  # Polars knows days that Python does not
+    later = spoiled.select(pl.when(ahead).then(day).min()).item()
+    return rows.filter(~faulty), rejects, later
 
 
 def _as_rows(found: dict[str, pl.Expr], layout: Layout) -> list[pl.Expr]:

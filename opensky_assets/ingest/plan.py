@@ -28,6 +28,7 @@ the gzipped text; of flights, raw, enriched and marts together 2.1; aircraft tab
 class Status(StrEnum):
     NEW = "new"
     CHANGED = "changed"
+    """Also where a day is over now that was not when the object was read."""
     OUTDATED = "outdated"
     """The object is as it was, but another contract or code wrote its rows; read again on request only."""
     UNCHANGED = "unchanged"
@@ -121,6 +122,12 @@ def calendar(today: date) -> Period:
     return Period(FIRST_DAY, today - timedelta(days=1))
 
 
+def period_of(key: str, bounds: Period) -> Period:
+    """The days, of those in `bounds`, that an object may hold by its key."""
+    facts = read_key(key)
+    return (facts.period if facts and facts.period else bounds).within(bounds)
+
+
 def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -> Plan:
     """List the source and compare. Raises `SourceError` where it cannot be listed."""
     tables = [*RAW_TABLES, AIRCRAFT_DATABASE.name]
@@ -168,7 +175,7 @@ def _recognise(
     """Table and period of an object: by its key, by what the lake remembers of it, by its header."""
     bounds = calendar(today)
     if facts := read_key(item.key):
-        return facts.table, (facts.period or bounds).within(bounds)
+        return facts.table, period_of(item.key, bounds)
     for table, known in manifests.items():
         if item.key in known and known[item.key].source == item:
             return table, bounds
@@ -201,10 +208,12 @@ def _is_outdated(manifest: Manifest) -> bool:
 
 
 def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None) -> Planned:
-    if manifest is not None and manifest.source == item and not _is_outdated(manifest):
+    known = manifest is not None and manifest.source == item
+    more = known and manifest is not None and manifest.may_give_more(period)
+    if manifest is not None and known and not more and not _is_outdated(manifest):
         return Planned(item, table, Status.UNCHANGED, period, tuple(manifest.days))
     facts = read_key(item.key)
     named = facts is not None and facts.period is not None
-    status = Status.NEW if manifest is None else Status.CHANGED if manifest.source != item else Status.OUTDATED
+    status = Status.NEW if manifest is None else Status.CHANGED if more or not known else Status.OUTDATED
     days = tuple(dict.fromkeys([*days_of(period), *(manifest.days if manifest else ())])) if named else None
     return Planned(item, table, status, period, days)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 
+from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import SourceObject
+
+LATER = "later"
+"""Note of a manifest: the first day whose records are in quarantine since it lay behind all that the object might hold,
+as does a day that is not over."""
 
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """The partition of records whose day cannot be told, as Hive spells it."""
@@ -61,6 +67,11 @@ class Manifest:
     files: tuple[OutputFile, ...]
     quarantine_files: tuple[OutputFile, ...]
     notes: Mapping[str, object] = field(default_factory=dict)
+
+    def may_give_more(self, period: Period) -> bool:
+        """Whether records were rejected for a day that the object, as the calendar is now, may hold after all."""
+        later = self.notes.get(LATER)
+        return isinstance(later, str) and date.fromisoformat(later) in period
 
     @property
     def total(self) -> Counts:

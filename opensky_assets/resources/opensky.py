@@ -27,5 +27,9 @@ class OpenSkyResource(dg.ConfigurableResource):
         return open_lake(self.settings())
 
     @staticmethod
-    def today() -> date:
-        return datetime.now(UTC).date()
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    @classmethod
+    def today(cls) -> date:
+        return cls.now().date()

@@ -12,11 +12,14 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, RUN_KEY_TAG
 
 from opensky_assets.definitions import build_definitions
+from opensky_assets.ingest.arrivals import Arrivals
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import SourceError
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+from opensky_assets_tests.lakes import LocalLake
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,7 +100,7 @@ def test_from_an_empty_lake_to_reports_and_then_only_what_changes(ticks: Ticks) 
     aircraft = write_aircraft(bucket)
     aircraft.write_text(aircraft.read_text().replace("HB-JVA", "HB-JVB"))
     (request,) = ticks.tick()
-    assert days(request) == ("2022-06-21", "2022-06-27")
+    assert days(request) == ("2022-06-25", "2022-06-27")
     assert {"aircraft_database", "enriched_flights", "daily_report"} <= names(request)
     assert "raw_flights" not in names(request)
     assert ticks.run(request).success
@@ -134,6 +137,35 @@ def test_a_thousand_new_days_are_few_runs(ticks: Ticks) -> None:
     assert 1 <= len(requests) <= 20
     assert days(requests[0])[0] == "2019-01-01" and days(requests[-1])[1] == "2021-09-26"
     assert ticks.tick() == []
+
+
+def test_a_new_aircraft_table_leaves_days_alone_whose_raw_rows_were_pruned(tmp_path: Path) -> None:
+    """Made anew, they would be empty."""
+    from opensky_assets.defs.automation import run_requests
+
+    lake = LocalLake.at(tmp_path)
+    found = Arrivals((), "1.1", False, False, 1, 0, "")
+
+    def asked() -> list[tuple[set[str], str | None, str | None]]:
+        requests = run_requests(found, lake)
+        tags = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+        return [(names(request), *(request.tags.get(tag) for tag in tags)) for request in requests]  # type: ignore[misc]
+
+    for day in range(10, 20):
+        put(tmp_path, f"{ENRICHED_FLIGHTS.path}/day=2022-06-{day}/flights.parquet", b"")
+    assert asked() == [({"aircraft_database", "airports"}, None, None)]
+    for day in range(16, 20):
+        put(tmp_path, f"{FLIGHTS.path}/day=2022-06-{day}/flights.parquet", b"")
+    ((assets, *days),) = asked()
+    assert "enriched_flights" in assets and days == ["2022-06-16", "2022-06-19"]
+    for day in range(10, 16):
+        put(tmp_path, f"{FLIGHTS.path}/day=2022-06-{day}/flights.parquet", b"")
+    assert asked()[0][1:] == ("2022-06-13", "2022-06-19")
+
+
+def put(root: Path, path: str, data: bytes) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(data)
 
 
 def test_a_broken_listing_fails_the_tick_with_its_reason(ticks: Ticks) -> None:
