@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import smtplib
 import ssl
@@ -14,6 +15,7 @@ from opensky_assets.settings import Settings
 
 TIMEOUT_SECONDS = 20
 ATTEMPTS = 3
+UUID = "-".join(f"[0-9a-f]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 
 
 class AlertNotSent(Exception):
@@ -22,12 +24,14 @@ class AlertNotSent(Exception):
 
 @dataclass(frozen=True)
 class Alert:
-    """One cause: the assets and days it hit, as text, the reason in one line, and the page that tells more."""
+    """One cause: the assets and days it hit, as text, the reason in one line, and the page that tells more. With
+    `of_its_days`, the same reason for other days is another cause."""
 
     assets: str
     days: str
     reason: str
     link: str
+    of_its_days: bool = False
 
     @property
     def title(self) -> str:
@@ -40,8 +44,8 @@ class Alert:
     @property
     def cause(self) -> str:
         """The same for failures that differ in nothing but numbers: days, ids, counts."""
-        told = re.sub(r"[0-9a-f]{8,}|\d+", "#", f"{self.assets}\n{self.reason}")
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        told = re.sub(f"{UUID}|[0-9a-f]{{8,}}|\\d+", "#", f"{self.assets}\n{self.reason}")
+        return hashlib.sha256(f"{told}\n{self.days if self.of_its_days else ''}".encode()).hexdigest()[:16]
 
 
 def send(alert: Alert, settings: Settings) -> list[str]:
@@ -70,7 +74,9 @@ def post(alert: Alert, settings: Settings) -> None:
     import httpx
 
     assert settings.alert_url
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the whole address of each request
     body = {"text": alert.text, "title": alert.title, **asdict(alert)}
+    del body["of_its_days"]
     httpx.post(settings.alert_url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
 
 

@@ -12,6 +12,7 @@ from dagster_shared.error import SerializableErrorInfo
 from opensky_assets.alerts import Alert, AlertNotSent, send
 from opensky_assets.partitions import run_days, told_days
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.schemas.tables import TABLES
 
 ALERT_TAG, ALERTED_TAG = "opensky/alert", "opensky/alerted_run"
 """On a run of which an alert was sent: its cause, and its id, since a run that repeats it has its tags too."""
@@ -49,15 +50,29 @@ def failure_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 def alert_of(context: dg.RunFailureSensorContext, ui_url: str) -> Alert:
     """What failed in the run. Its first failed step tells the reason: the others often follow from it."""
-    events = context.get_step_failure_events()
+    run, events = context.dagster_run, context.get_step_failure_events()
     steps = sorted({event.step_key for event in events if event.step_key})
-    days = run_days(context.dagster_run)
+    assets = sorted(key.to_user_string() for key in run.asset_selection or ())
+    days = run_days(run)
+    # The step of a check begins with the name of its asset.
+    tables = [table.name for table in TABLES]
+    named = {max((name for name in tables if step.startswith(name)), key=len, default=step) for step in steps}
     return Alert(
-        ", ".join(steps) or context.dagster_run.job_name,
+        ", ".join(sorted(named) or assets) or run.job_name,
         told_days(days) if days else "",
-        _reason(events[0]) if events else (context.failure_event.message or "no step failed"),
-        f"{ui_url.rstrip('/')}/runs/{context.dagster_run.run_id}",
+        _reason(events[0]) if events else _end_of(context),
+        f"{ui_url.rstrip('/')}/runs/{run.run_id}",
+        # Of objects that are held back, each has to be told.
+        of_its_days=any(step.endswith("_nothing_held_back") for step in steps),
     )
+
+
+def _end_of(context: dg.RunFailureSensorContext) -> str:
+    """Why a run failed of which no step did: the last that Dagster said of its process, and how it was marked."""
+    said = context.instance.all_logs(context.dagster_run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    last = [entry.dagster_event.message for entry in said if entry.dagster_event][-1:]
+    told = [text for text in (*last, context.failure_event.message) if text]
+    return " ".join(" ".join(told).split()) or "no step failed"
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -10,11 +10,12 @@ from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from logging import getLogger
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
-from dagster._core.test_utils import freeze_time
+from dagster._core.test_utils import create_run_for_test, freeze_time
 from dagster._daemon.sensor import execute_sensor_iteration
 
 from opensky_assets.alerts import Alert, AlertNotSent, send
@@ -95,13 +96,14 @@ def channels(hook: Hook, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(f"OPENSKY_{name}", value)
 
 
-def react(platform: Platform, failed: dg.ExecuteInProcessResult) -> None:
+def react(platform: Platform, failed: dg.ExecuteInProcessResult | dg.DagsterRun) -> None:
     """What the daemon does for a failed run."""
     repository = platform.definitions.get_repository_def()
     sensor = repository.get_sensor_def("failure_alerts")
-    (event,) = [e for e in failed.all_events if e.event_type is dg.DagsterEventType.PIPELINE_FAILURE]
+    (entry,) = platform.instance.all_logs(failed.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    event = entry.dagster_event
     run = platform.instance.get_run_by_id(failed.run_id)
-    assert run is not None
+    assert run is not None and event is not None
     context = dg.build_run_status_sensor_context(
         sensor_name="failure_alerts",
         dagster_instance=platform.instance,
@@ -122,12 +124,13 @@ def test_one_alert_for_one_cause(platform: Platform, channels: None, hook: Hook,
     failed = broken(platform, "2020-01-05")
     react(platform, failed)
     (got,) = hook.got
-    assert got["assets"] == "raw_flights_nothing_held_back" and got["days"] == "2020-01-05"
+    assert got["assets"] == "raw_flights" and got["days"] == "2020-01-05"
+    assert got.keys() == {"text", "title", "assets", "days", "reason", "link"}
     assert "flightlist_20200105_20200105.csv.gz" in got["reason"] and "\n" not in got["reason"]
     assert got["link"] == f"http://ui.example/runs/{failed.run_id}"
     mail = message_from_bytes(mailbox.got[0], policy=policy.default)
     assert mail["To"] == "ops@example.org"
-    assert mail["Subject"] == "[opensky-assets] raw_flights_nothing_held_back failed for 2020-01-05"
+    assert mail["Subject"] == "[opensky-assets] raw_flights failed for 2020-01-05"
     assert got["link"] in mail.get_content()
 
     react(platform, platform.run(["raw_flights"], "2020-01-05"))  # the same again
@@ -145,6 +148,26 @@ def test_one_alert_for_one_cause(platform: Platform, channels: None, hook: Hook,
     assert not other.success
     react(platform, other)
     assert len(hook.got) == 3 and hook.got[2]["reason"].startswith("the lake has nothing of these days")
+
+
+def test_each_object_that_is_held_back_is_told(platform: Platform, channels: None, hook: Hook) -> None:
+    for day in ("2020-01-05", "2020-03-05"):
+        react(platform, broken(platform, day))
+        assert f"flightlist_{day.replace('-', '')}" in hook.got[-1]["reason"]
+    assert len(hook.got) == 2
+
+
+def test_runs_whose_process_died_are_one_alert_that_says_what_they_were(
+    platform: Platform, channels: None, hook: Hook
+) -> None:
+    for pid in (4242, 77):
+        run = create_run_for_test(platform.instance, asset_selection=frozenset({dg.AssetKey("raw_flights")}))
+        told = f"Run execution process for {run.run_id} unexpectedly exited with exit code -9 (pid {pid})."
+        platform.instance.report_engine_event(told, run)
+        platform.instance.report_run_failed(run)
+        react(platform, run)
+    (got,) = hook.got
+    assert got["title"] == "raw_flights failed" and "exited with exit code -9" in got["reason"]
 
 
 def test_a_run_that_will_be_retried_is_no_alert_yet(platform: Platform, channels: None, hook: Hook) -> None:
@@ -198,4 +221,6 @@ def test_a_channel_in_trouble_stops_no_other_and_tells_no_secret(channels: None,
 def test_causes_are_the_same_whatever_the_day_and_the_counts() -> None:
     one = Alert("raw_flights", "2020-01-05", "3 objects of day 2020-01-05", "x")
     assert one.cause == Alert("raw_flights", "2020-01-06", "4 objects of day 2020-01-06", "y").cause
+    runs = [Alert("raw_flights", "", f"run {uuid4()} died", "x").cause for _ in range(20)]
+    assert len(set(runs)) == 1
     assert one.cause != Alert("raw_flights", "2020-01-05", "no space left", "x").cause
