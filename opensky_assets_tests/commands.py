@@ -42,7 +42,7 @@ class Place:
             "PYTHONPATH": str(ROOT),
         }
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
         """Start `opensky-assets …` in `folder`, so that its `data/dagster` is there too."""
         return subprocess.Popen(
             [sys.executable, "-m", "opensky_assets.cli", *arguments],
@@ -51,6 +51,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=new_session,
         )
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

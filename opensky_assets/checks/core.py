@@ -5,6 +5,7 @@ import duckdb
 
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import run_days
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import Contract
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, Enrichment
@@ -50,8 +51,9 @@ def nothing_lost_or_doubled(what: Enrichment, rows: str) -> dg.AssetChecksDefini
         description=f"On each day the enriched {rows}s are the raw {rows}s, all of them, each once",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
-        lake = opensky.open_lake()
-        wrong = lost_or_doubled(lake, run_days(context.run) or lake.days(what.result.path), what)
+        with tried_again(context.retry_number):
+            lake = opensky.open_lake()
+            wrong = lost_or_doubled(lake, run_days(context.run) or lake.days(what.result.path), what)
         return dg.AssetCheckResult(
             passed=not wrong,
             severity=dg.AssetCheckSeverity.ERROR,

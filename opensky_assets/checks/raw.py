@@ -18,6 +18,7 @@ from opensky_assets.ingest.quality import (
 from opensky_assets.lake import Lake
 from opensky_assets.lake.manifest import Manifest
 from opensky_assets.partitions import run_days, told_days
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import Contract
 
@@ -57,9 +58,10 @@ def counting_law(asset: str, table: str) -> dg.AssetChecksDefinition:
         description="read = written + quarantined + superseded for every object, recounted from the published files",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
-        lake = opensky.open_lake()
-        manifests = _concerned(lake, table, run_days(context.run))
-        problems = broken_laws(lake, manifests)
+        with tried_again(context.retry_number):
+            lake = opensky.open_lake()
+            manifests = _concerned(lake, table, run_days(context.run))
+            problems = broken_laws(lake, manifests)
         return dg.AssetCheckResult(
             passed=not problems,
             severity=dg.AssetCheckSeverity.ERROR,
@@ -80,11 +82,9 @@ def nothing_held_back(asset: str, table: str) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource):  # type: ignore[no-untyped-def]
         days = run_days(context.run)
         wanted = None if days is None else set(days)
-        held = [
-            h
-            for h in opensky.open_lake().held(table).values()
-            if wanted is None or not h.days or not wanted.isdisjoint(h.days)
-        ]
+        with tried_again(context.retry_number):
+            all_held = opensky.open_lake().held(table).values()
+        held = [h for h in all_held if wanted is None or not h.days or not wanted.isdisjoint(h.days)]
         lost = {day for h in held for day in h.days if wanted is None or day in wanted}
         messages = [h.message for h in held]
         yield dg.AssetCheckResult(
@@ -128,13 +128,14 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
         description="Values within the plausible ranges of the contract; others stay in the table and are counted here",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
-        lake = opensky.open_lake()
-        paths = lake.locations(contract.path, run_days(context.run) or lake.days(contract.path))
         counts: dict[str, int] = {}
-        if paths:
-            with duckdb.connect() as connection:
-                lake.attach(connection)
-                counts = implausible(connection.read_parquet(paths), contract)
+        with tried_again(context.retry_number):
+            lake = opensky.open_lake()
+            paths = lake.locations(contract.path, run_days(context.run) or lake.days(contract.path))
+            if paths:
+                with duckdb.connect() as connection:
+                    lake.attach(connection)
+                    counts = implausible(connection.read_parquet(paths), contract)
         return dg.AssetCheckResult(
             passed=not counts,
             severity=dg.AssetCheckSeverity.WARN,
@@ -225,12 +226,13 @@ def day_checks(
         can_subset=True,
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> Iterator[dg.AssetCheckResult]:
-        table = read_days(opensky.open_lake(), contract, run_days(context.run))
-        for key in sorted(context.selected_asset_check_keys):
-            looked_at, odd = checks[key.name][0](table)
+        with tried_again(context.retry_number):
+            table = read_days(opensky.open_lake(), contract, run_days(context.run))
+            found = {key.name: checks[key.name][0](table) for key in sorted(context.selected_asset_check_keys)}
+        for name, (looked_at, odd) in found.items():
             yield dg.AssetCheckResult(
                 asset_key=asset,
-                check_name=key.name,
+                check_name=name,
                 passed=not odd,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"days": looked_at, "odd_days": len(odd), **dict(list(odd.items())[:MOST_TOLD])},

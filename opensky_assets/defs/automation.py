@@ -1,13 +1,17 @@
 """What runs by itself: the sensor of arrivals, yesterday's flights of the API, the aircraft tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import date, timedelta
 from itertools import takewhile
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    RETRY_NUMBER_TAG,
+)
 from pydantic import Field
 
 from opensky_assets.ingest.arrivals import Arrivals, look
@@ -15,7 +19,7 @@ from opensky_assets.jobs.materialize import BENCHMARK_ASSETS, REFERENCE_ASSETS, 
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY
 from opensky_assets.resources.alerts import failure_alerts, tick_alerts
-from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import Settings
@@ -79,22 +83,21 @@ def with_freshness(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
 
 
 CREDITS_SPENT = "opensky/api_credits_spent"
-"""Tag of a run: what its attempts have spent of the budget so far. One that is started again has it too."""
+"""Tag of a run: what its attempts have spent of the budget so far. One that is started again after its process died has
+it too."""
 
 
 class ApiFlightsConfig(dg.Config):
     again: bool = Field(False, description="Also ask for what is landed already")
 
 
-@dg.op(retry_policy=TRY_AGAIN)
+@dg.op
 def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, opensky: OpenSkyResource) -> None:
     """A day's flights of OpenSky's API as objects of the source; the sensor of arrivals brings them into the lake."""
     context.log.info(TERMS)
-    settings, day = opensky.settings(), date.fromisoformat(context.partition_key)
-    run = context.instance.get_run_by_id(context.run_id)
-    spent = int(run.tags.get(CREDITS_SPENT, 0)) if run else 0
-    with permanent_failures(), closing(open_api(settings, context.log.info, spent)) as api:
-        try:
+    with tried_again(context.retry_number):
+        settings, day = opensky.settings(), date.fromisoformat(context.partition_key)
+        with closing(open_api(settings, context.log.info, *_credits(context))) as api:
             done = land_flights(
                 api,
                 opensky.open_source(),
@@ -104,8 +107,6 @@ def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, o
                 settings.airports,
                 config.again,
             )
-        finally:
-            context.instance.add_run_tags(context.run_id, {CREDITS_SPENT: str(api.spent)})
         context.add_output_metadata(
             {
                 "landed": len(done.landed),
@@ -115,6 +116,16 @@ def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, o
                 "credits_left_today": done.remaining if done.remaining is not None else "not told",
             }
         )
+
+
+def _credits(context: dg.OpExecutionContext) -> tuple[int, Callable[[int], None]]:
+    """What the attempts before this one have spent, and how to put on record what is spent now. A run that somebody
+    repeats has the tags of the one before, but a budget of its own."""
+    run = context.instance.get_run_by_id(context.run_id)
+    tags = run.tags if run else {}
+    own = context.retry_number or RETRY_NUMBER_TAG in tags
+    spent = int(tags.get(CREDITS_SPENT, 0)) if own else 0
+    return spent, lambda total: context.instance.add_run_tags(context.run_id, {CREDITS_SPENT: str(total)})
 
 
 def _api_flights() -> dg.JobDefinition:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -126,7 +127,7 @@ def _here(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging) -
 def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, processes: int) -> Iterator[Outcome]:
     # Spawned, not forked: Dagster's process has threads.
     with ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_parent
+        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
     ) as pool:
         try:
             with _spawning():
@@ -164,8 +165,10 @@ def _spawning() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _die_with_parent() -> None:
-    """A worker whose parent was killed must not go on publishing beside the run that follows."""
+def _start_worker() -> None:
+    """A worker whose parent was killed must not go on publishing beside the run that follows. Ctrl-C goes to all
+    processes of a terminal: what becomes of it is for the parent to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 from dagster import ConfigurableIOManager, InputContext, OutputContext, ResourceDependency
 
 from opensky_assets.io_managers.metadata import preview
-from opensky_assets.lake import Lake
+from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.partitions import NO_EVENTS, day_event
-from opensky_assets.resources.failures import permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
@@ -29,11 +29,11 @@ CONTRACTS: dict[str, Contract] = {table.name: table.contract for table in TABLES
 """The contract of each asset that is a table of the lake."""
 
 
-class NotMaterialized(Exception):
+class NotMaterialized(LakeError):
     """A table, or some days of it, have not been materialized."""
 
 
-class MaterializedButGone(Exception):
+class MaterializedButGone(LakeError):
     """Dagster knows a table, or some days of it, as materialized, and the lake does not have their files."""
 
 
@@ -53,11 +53,11 @@ class LakeIOManager(ConfigurableIOManager):
         lake, contract = self.opensky.open_lake(), CONTRACTS[context.asset_key.path[-1]]
         reader = obj.to_reader() if isinstance(obj, pa.Table) else obj
         asked = list(context.asset_partition_keys)
+        step = context.step_context
         # Rows of a reader are made while they are written.
-        with permanent_failures(), self.monitor.measure() as measured:
+        with tried_again(step.previous_attempt_count), self.monitor.measure() as measured:
             rows, heads = write_days(lake, contract, reader, asked)
         metadata = context.output_metadata or {}
-        step = context.step_context
         facts: dict[str, dict[str, Any]] = {}
         for day in asked:
             given = step.get_asset_metadata(asset_key=context.asset_key, partition_key=day)
@@ -76,6 +76,10 @@ class LakeIOManager(ConfigurableIOManager):
                 step.add_asset_metadata(found, asset_key=context.asset_key, partition_key=day)
 
     def load_input(self, context: InputContext) -> Any:
+        with tried_again(context.step_context.previous_attempt_count if context.step_context else 0):
+            return self._load(context)
+
+    def _load(self, context: InputContext) -> Any:
         lake = self.opensky.open_lake()
         contract = CONTRACTS[context.asset_key.path[-1]]
         days = list(context.asset_partition_keys) if context.has_asset_partitions else None

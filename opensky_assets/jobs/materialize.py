@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import time
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -15,7 +17,15 @@ from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, days_
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas import (
+    AIRCRAFT_DATABASE,
+    AIRPORTS,
+    DATA_QUALITY_DAILY,
+    ENRICHED_FLIGHTS,
+    ENRICHED_STATES,
+    FLIGHTS,
+    STATE_VECTORS,
+)
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
@@ -81,11 +91,11 @@ def backfill(
     """Like `materialize`, but only for what is missing, in runs over at most `chunk` days of the calendar, by default
     one run over all, and with progress; 0 where all went well.
 
-    A day is missing where an object of it is not in the lake as it is in the source, or where the last of the marts,
-    which is made when all others are, was not made of it. So the same command goes on where it was interrupted.
+    A day is missing where an object of it is not in the lake as it is in the source, or where the lake has not all of
+    the day's tables. So the same command goes on where it was interrupted.
     """
     began = time.monotonic()
-    made = _made_days(root)
+    made = _made_days(open_lake(settings))
     told: list[int] = []
 
     def ranges(plan: Plan, done: set[str]) -> Iterator[tuple[str, str]]:
@@ -94,6 +104,9 @@ def backfill(
             day for table in RAW_TABLES for o in plan.of(table) if o.is_due(settings.refresh) for day in o.days or ()
         }
         days = [day for day in wanted if day in due or day not in made]
+        raw = [o for table in RAW_TABLES for o in plan.of(table)]
+        if not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
+            days = sorted({*days, last.isoformat()})  # read, objects tell which days they hold
         found = chunks(days, chunk)
         if not told:
             say(f"{len(wanted)} days have objects, {len(days)} of them are missing: {len(found)} runs")
@@ -124,11 +137,12 @@ def chunks(days: Sequence[str], size: int | None) -> list[tuple[str, str]]:
     return found
 
 
-def _made_days(root: Path) -> set[str]:
-    from dagster import AssetKey
-
-    with history(dagster_home(root)) as instance:
-        return set(instance.get_materialized_partitions(AssetKey(DATA_QUALITY_DAILY.name)))
+def _made_days(lake: Lake) -> set[str]:
+    """The days of which the lake has all tables."""
+    made = set(lake.days(DATA_QUALITY_DAILY.path))
+    for raw, enriched in ((FLIGHTS, ENRICHED_FLIGHTS), (STATE_VECTORS, ENRICHED_STATES)):
+        made -= set(lake.days(raw.path)) - set(lake.days(enriched.path))
+    return made
 
 
 def _run_ranges(
@@ -220,37 +234,56 @@ def _dagster(
     assets: Sequence[str], days: tuple[str, str] | None, log_level: str, ops: Mapping[str, object] | None = None
 ) -> list[str]:
     """Run `dagster asset materialize` here, as the shell would, but without loading everything anew for each
-    stretch. Returns what failed. Raises `KeyboardInterrupt` where it was interrupted, which for Dagster is a failed
-    step."""
+    stretch, and with the settings of this process: Dagster's command would put those of `.env` over its environment.
+    Returns what failed. Raises `KeyboardInterrupt` where it was interrupted, which for Dagster is a failed run."""
     import click
-    from dagster import SupersessionWarning
-    from dagster._cli.asset import asset_materialize_command
+    from dagster import DagsterExecutionInterruptedError
+    from dagster._cli.asset import execute_materialize_command
+    from dagster._utils.interrupts import capture_interrupts
+    from dagster_shared.cli import PythonPointerOpts
 
-    arguments = ["-m", "opensky_assets.definitions", "--select", ",".join(assets)]
-    if days:
-        arguments += ["--partition-range", "...".join(days)]
-    say(f"$ dagster asset materialize {' '.join(arguments)}")
+    days_told = "...".join(days) if days else None
+    say(f"$ dagster asset materialize --select {','.join(assets)}{f' --partition-range {days_told}' if days else ''}")
     config = {"loggers": {"console": {"config": {"log_level": log_level}}}, "ops": dict(ops or {})}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SupersessionWarning)  # of this command by `dg launch`; both work
-            asset_materialize_command.main([*arguments, "--config-json", json.dumps(config)], standalone_mode=False)
-    except click.ClickException as error:
-        if _interrupted():
+    with _watched_for_interrupts() as interrupted, history(Path(os.environ["DAGSTER_HOME"])) as instance:
+        try:
+            with capture_interrupts():
+                execute_materialize_command(
+                    instance=instance,
+                    select=",".join(assets),
+                    partition=None,
+                    partition_range=days_told,
+                    config=(),
+                    config_json=json.dumps(config),
+                    python_pointer_opts=PythonPointerOpts(module_name="opensky_assets.definitions"),
+                )
+        except DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
-        return [f"{', '.join(assets)} {'...'.join(days) if days else ''}: {error.format_message()}"]
+        except click.ClickException as error:
+            if not interrupted():
+                return [f"{', '.join(assets)} {days_told or ''}: {error.format_message()}"]
+        if interrupted():
+            raise KeyboardInterrupt
     return []
 
 
-def _interrupted() -> bool:
-    """Whether the newest run ended by a signal."""
-    from dagster import DagsterEventType, DagsterExecutionInterruptedError
+@contextmanager
+def _watched_for_interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether a SIGINT came since, whoever handled it: Dagster keeps it to itself between steps, and what a child
+    process makes of the same Ctrl-C can be what a step fails of."""
+    came, told = socket.socketpair()
+    with came, told:
+        came.setblocking(False)
+        told.setblocking(False)
+        before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        seen = bytearray()
 
-    with history(Path(os.environ["DAGSTER_HOME"])) as instance:
-        failures = (
-            entry.dagster_event.step_failure_data.error
-            for run in instance.get_runs(limit=1)
-            for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
-            if entry.dagster_event
-        )
-        return any(error and error.cls_name == DagsterExecutionInterruptedError.__name__ for error in failures)
+        def interrupted() -> bool:
+            with suppress(BlockingIOError):
+                seen.extend(came.recv(1024))
+            return signal.SIGINT in seen
+
+        try:
+            yield interrupted
+        finally:
+            signal.set_wakeup_fd(before)

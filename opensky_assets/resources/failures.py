@@ -1,5 +1,6 @@
-"""What of a failure may pass: transient ones are tried again, permanent ones are not."""
+"""What of a failure may pass: it is tried again by the step; what will not pass is not."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,17 +18,26 @@ PERMANENT = (ApiError, LakeError, SettingsError, SourceError, SparkUnavailable)
 PASSING = (ApiUnavailable, LakeUnavailable, ObjectGone, SourceUnavailable)
 """But for these."""
 
-TRY_AGAIN = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""For every step that reads the source or has to do with the lake. What talks to a server has tried for minutes itself
+MORE_ATTEMPTS = 2
+WAIT_SECONDS = 20
+"""Before the second attempt; before the third it is twice as long. What talks to a server has tried for minutes itself
 before it raises."""
 
 
 @contextmanager
-def permanent_failures() -> Iterator[None]:
-    """Let a step that fails for good fail at once, in the words of the domain."""
+def tried_again(retry_number: int) -> Iterator[None]:
+    """For the whole of a step: what fails for good fails at once, in the words of the domain, and everything else is
+    tried again. `retry_number` is the attempt, from 0.
+
+    Not by a `RetryPolicy`: where a step has one, Dagster also tries again what was interrupted, so that neither Ctrl-C
+    nor the UI could end a run.
+    """
     try:
         yield
-    except PERMANENT as error:
-        if isinstance(error, PASSING):
-            raise
-        raise dg.Failure(str(error), allow_retries=False) from error
+    except (dg.Failure, dg.DagsterError):
+        raise
+    except Exception as error:
+        if isinstance(error, PERMANENT) and not isinstance(error, PASSING):
+            raise dg.Failure(str(error), allow_retries=False) from error
+        wait = WAIT_SECONDS * 2**retry_number * random.uniform(0.8, 1.2)
+        raise dg.RetryRequested(MORE_ATTEMPTS, wait) from error

@@ -75,6 +75,8 @@ class OpenSkyApi:
     spent: int = 0
     remaining: int | None = None
     """Credits that OpenSky says are left today; `None`: it has not said."""
+    on_spent: Callable[[int], None] = field(default=lambda spent: None, repr=False)
+    """Told what is spent in all, before each request."""
     report: Callable[[str], None] = field(default=lambda text: None, repr=False)
     transport: httpx.Client = field(default_factory=httpx.Client, repr=False)
     _token: SecretStr | None = field(default=None, repr=False)
@@ -161,11 +163,9 @@ class OpenSkyApi:
             records = json.loads(body)
         except ValueError:
             raise _Passing("the answer is no JSON") from None
-        if records is None:
-            return NO_FLIGHTS
-        if not isinstance(records, list):
+        if records is not None and not isinstance(records, list):
             raise _Passing("the answer is no array of flights")
-        return body
+        return body if records else NO_FLIGHTS
 
     def _authorized(self, path: str, asked: dict[str, Any], cost: int, ends: float) -> tuple[int, httpx.Headers, bytes]:
         headers = {}
@@ -177,6 +177,7 @@ class OpenSkyApi:
                 "landed stays, raise the budget or run again tomorrow"
             )
         self.spent += cost
+        self.on_spent(self.spent)
         request = self.transport.build_request("GET", self.url + path, params=asked, headers=headers)
         status, answered, body = self._send(request, ends)
         if (left := _seconds(answered.get(REMAINING))) is not None:

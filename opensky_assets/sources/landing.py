@@ -41,9 +41,14 @@ class NotYet(ApiError):
     """OpenSky has not got the flights that were asked for yet."""
 
 
-def open_api(settings: Settings, report: Callable[[str], None], spent: int = 0) -> OpenSkyApi:
-    """The client of the settings; `spent` credits of its budget are gone. Raises `ApiError` where there are no
-    credentials."""
+def open_api(
+    settings: Settings,
+    report: Callable[[str], None],
+    spent: int = 0,
+    on_spent: Callable[[int], None] = lambda spent: None,
+) -> OpenSkyApi:
+    """The client of the settings; `spent` credits of its budget are gone, `on_spent` is told of all that go. Raises
+    `ApiError` where there are no credentials."""
     if settings.client_id is None or settings.client_secret is None:
         raise ApiError("set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET, of an API client of your OpenSky account")
     return OpenSkyApi(
@@ -52,6 +57,7 @@ def open_api(settings: Settings, report: Callable[[str], None], spent: int = 0) 
         Credentials(settings.client_id, settings.client_secret),
         settings.api_budget,
         spent=spent,
+        on_spent=on_spent,
         report=report,
     )
 

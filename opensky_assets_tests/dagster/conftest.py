@@ -11,6 +11,7 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from opensky_assets.definitions import build_definitions
+from opensky_assets.resources import failures
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets_tests.lakes import LocalLake
 
@@ -55,7 +56,7 @@ class Platform:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is so without a wait."""
-    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda self, attempt: 0)
+    monkeypatch.setattr(failures, "WAIT_SECONDS", 0)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from opensky_assets.lake import LakeError
 from opensky_assets.lake.files import LakeUnavailable, LocalFiles, Sent
-from opensky_assets.resources.failures import PASSING, PERMANENT, permanent_failures
-from opensky_assets.sources.api import ApiUnavailable, CreditsSpent
+from opensky_assets.resources.failures import PASSING, PERMANENT, tried_again
+from opensky_assets.sources.api import CreditsSpent
 from opensky_assets.sources.landing import NotYet
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
@@ -20,15 +20,31 @@ DAY = "2022-06-25"
 
 @pytest.mark.parametrize("error", [*PERMANENT, CreditsSpent, NotYet])
 def test_a_failure_for_good_is_told_in_its_own_words(error: type[Exception]) -> None:
-    with pytest.raises(dg.Failure, match="the disk is full") as raised, permanent_failures():
+    with pytest.raises(dg.Failure, match="the disk is full") as raised, tried_again(0):
         raise error("the disk is full")
     assert raised.value.allow_retries is False
 
 
-@pytest.mark.parametrize("error", [*PASSING, ApiUnavailable, ZeroDivisionError])
-def test_what_may_pass_or_is_not_known_stays_what_it_is(error: type[Exception]) -> None:
-    with pytest.raises(error, match="hush"), permanent_failures():
-        raise error("hush")
+@pytest.mark.parametrize("error", [*PASSING, ZeroDivisionError])
+def test_what_may_pass_or_is_not_known_is_tried_again_after_a_growing_wait(error: type[Exception]) -> None:
+    for retry_number, least, most in ((0, 16, 24), (1, 32, 48)):
+        with pytest.raises(dg.RetryRequested) as raised, tried_again(retry_number):
+            raise error("hush")
+        assert raised.value.max_retries == 2
+        assert raised.value.seconds_to_wait is not None and least <= raised.value.seconds_to_wait <= most
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, dg.DagsterExecutionInterruptedError])
+def test_an_interrupt_is_no_failure(error: type[BaseException]) -> None:
+    with pytest.raises(error), tried_again(0):
+        raise error
+
+
+def test_no_step_has_a_policy_with_which_it_would_outlive_an_interrupt(platform: Platform) -> None:
+    """Dagster tries again what was interrupted, where a step has one."""
+    repository = platform.definitions.get_repository_def()
+    nodes = [node for job in repository.get_all_jobs() for node in job.all_node_defs]
+    assert nodes and [node.name for node in nodes if isinstance(node, dg.OpDefinition) and node.retry_policy] == []
 
 
 @pytest.fixture

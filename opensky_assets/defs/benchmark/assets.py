@@ -10,10 +10,9 @@ from opensky_assets.benchmark.history import Comparison, add, as_csv, by_scenari
 from opensky_assets.benchmark.scenarios import Ask, RunFailed, benchmark
 from opensky_assets.io_managers.metadata import table_metadata
 from opensky_assets.report.benchmark import build_benchmark_report
-from opensky_assets.resources.failures import permanent_failures
+from opensky_assets.resources.failures import PERMANENT
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import BENCHMARK_RUNS
-from opensky_assets.sources.store import SourceError
 
 CODE_VERSION = "1"
 
@@ -54,12 +53,11 @@ class IngestBenchmarkConfig(dg.Config):
 def ingest_benchmark(
     context: dg.AssetExecutionContext, config: IngestBenchmarkConfig, opensky: OpenSkyResource
 ) -> dg.MaterializeResult:
-    lake, settings = opensky.open_lake(), opensky.settings()
-    with permanent_failures():
-        try:
-            rows = benchmark(opensky.open_source(), lake, settings, opensky.today(), config.ask(), context.log.info)
-        except (SourceError, RunFailed) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+    try:  # not again: what was measured with trouble in between would tell nothing
+        lake, settings = opensky.open_lake(), opensky.settings()
+        rows = benchmark(opensky.open_source(), lake, settings, opensky.today(), config.ask(), context.log.info)
+    except (*PERMANENT, RunFailed) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     found = compare_with_history(rows, read(lake))
     files = add(lake, rows)
     return dg.MaterializeResult(

@@ -7,7 +7,7 @@ import dagster as dg
 from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
-from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
@@ -62,7 +62,6 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         backfill_policy=SINGLE_RUN,
         deps=[f"raw_{what.raw.name}", *(reference.name for reference in what.references)],
         pool="spark",
-        retry_policy=TRY_AGAIN,
         code_version=what.result.version,
         description=what.result.description,
         metadata={**table_metadata(what.result), **lineage(columns)},
@@ -70,7 +69,7 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
     def asset(
         context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
     ) -> dg.MaterializeResult:
-        with permanent_failures():
+        with tried_again(context.retry_number):
             return enriched(context, opensky, spark, monitor, what)
 
     return asset

@@ -8,7 +8,7 @@ from opensky_assets.io_managers.metadata import table_metadata
 from opensky_assets.lake.warehouse import rebuild_warehouse
 from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.resources.dbt import DbtResource
-from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS, UPSTREAM
@@ -53,21 +53,21 @@ def _check_result(mart: str, tests: list[DbtTest]) -> dg.AssetCheckResult:
     ],
     can_subset=True,
     backfill_policy=SINGLE_RUN,
-    retry_policy=TRY_AGAIN,
 )
 def marts(
     context: dg.AssetExecutionContext, opensky: OpenSkyResource, dbt: DbtResource, monitor: MonitorResource
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    lake = opensky.open_lake()
     chosen = [mart for mart in MARTS if dg.AssetKey(mart.name) in context.selected_asset_keys]
     checked = {key.asset_key.path[-1] for key in context.selected_asset_check_keys}
-    try:
-        with permanent_failures(), monitor.measure() as measured:
-            done = build_marts(lake, context.partition_keys, chosen, dbt.build)
-            views = rebuild_warehouse(lake, opensky.settings().warehouse)
-    except MartsFailed as failed:
-        yield from (_check_result(name, failed.tests) for name in checked)
-        raise dg.Failure(str(failed), allow_retries=False) from None
+    with tried_again(context.retry_number):
+        lake = opensky.open_lake()
+        try:
+            with monitor.measure() as measured:
+                done = build_marts(lake, context.partition_keys, chosen, dbt.build)
+        except MartsFailed as failed:
+            yield from (_check_result(name, failed.tests) for name in checked)
+            raise dg.Failure(str(failed), allow_retries=False) from None
+        views = rebuild_warehouse(lake, opensky.settings().warehouse)
     context.log.info(f"warehouse {opensky.settings().warehouse}: {', '.join(views)}")
     for mart in chosen:
         facts = {

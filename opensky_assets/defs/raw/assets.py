@@ -6,7 +6,7 @@ from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.metadata import day_metadata, table_metadata
 from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
-from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
@@ -23,7 +23,6 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
         partitions_def=DAILY,
         backfill_policy=SINGLE_RUN,
         pool="source",
-        retry_policy=TRY_AGAIN,
         code_version=f"{CODE_VERSION}.{contract.version}",
         description=contract.description,
         metadata=table_metadata(contract),
@@ -31,22 +30,23 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
     def raw(
         context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
     ) -> dg.MaterializeResult:
-        lake, settings = opensky.open_lake(), opensky.settings()
-        with permanent_failures(), monitor.measure() as measured:
-            done = sync_days(
-                contract,
-                context.partition_keys,
-                opensky.open_source(),
-                lake,
-                settings,
-                opensky.today(),
-                context.log.info,
-                spark.ingest_runner(settings, context.log.info),
-            )
-        context.log.info(done.summary())
-        facts = {day: {**found, **spark.metadata()} for day, found in day_metadata(done, lake, contract).items()}
-        rows = sum(manifest.total.read for manifest in done.read)
-        return materialized_days(context, measured.on_last_day(facts, rows), data_version=done.data_version)
+        with tried_again(context.retry_number):
+            lake, settings = opensky.open_lake(), opensky.settings()
+            with monitor.measure() as measured:
+                done = sync_days(
+                    contract,
+                    context.partition_keys,
+                    opensky.open_source(),
+                    lake,
+                    settings,
+                    opensky.today(),
+                    context.log.info,
+                    spark.ingest_runner(settings, context.log.info),
+                )
+            context.log.info(done.summary())
+            facts = {day: {**found, **spark.metadata()} for day, found in day_metadata(done, lake, contract).items()}
+            rows = sum(manifest.total.read for manifest in done.read)
+            return materialized_days(context, measured.on_last_day(facts, rows), data_version=done.data_version)
 
     return raw
 

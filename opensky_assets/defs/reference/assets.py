@@ -5,7 +5,7 @@ import dagster as dg
 from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.io_managers.metadata import preview, table_metadata
-from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
@@ -14,7 +14,6 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 @dg.asset(
     group_name="reference",
     kinds={"parquet", "polars"},
-    retry_policy=TRY_AGAIN,
     code_version=f"{CODE_VERSION}.{AIRCRAFT_DATABASE.version}",
     description=AIRCRAFT_DATABASE.description,
     metadata=table_metadata(AIRCRAFT_DATABASE),
@@ -22,38 +21,38 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 def aircraft_database(
     context: dg.AssetExecutionContext, opensky: OpenSkyResource, monitor: MonitorResource
 ) -> dg.MaterializeResult:
-    lake = opensky.open_lake()
-    with permanent_failures(), monitor.measure() as measured:
-        done = sync_aircraft(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.log.info)
-    total = done.total
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": done.rows,
-            "dagster/uri": lake.uri(AIRCRAFT_DATABASE.path),
-            "read": total.read,
-            "quarantined": total.quarantined,
-            "superseded": total.superseded,
-            "tables": {key: f"{m.total.written} of {m.read} records" for key, m in done.manifests.items()},
-            "held_back": done.messages,
-            **measured.figures(done.read),
-        },
-        data_version=dg.DataVersion(done.snapshot),
-    )
+    with tried_again(context.retry_number):
+        lake = opensky.open_lake()
+        with monitor.measure() as measured:
+            done = sync_aircraft(opensky.open_source(), lake, opensky.settings(), opensky.today(), context.log.info)
+        total = done.total
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": done.rows,
+                "dagster/uri": lake.uri(AIRCRAFT_DATABASE.path),
+                "read": total.read,
+                "quarantined": total.quarantined,
+                "superseded": total.superseded,
+                "tables": {key: f"{m.total.written} of {m.read} records" for key, m in done.manifests.items()},
+                "held_back": done.messages,
+                **measured.figures(done.read),
+            },
+            data_version=dg.DataVersion(done.snapshot),
+        )
 
 
 @dg.asset(
     group_name="reference",
     kinds={"parquet"},
-    retry_policy=TRY_AGAIN,
     code_version=AIRPORTS.version,
     description=AIRPORTS.description,
     metadata=table_metadata(AIRPORTS),
 )
-def airports(opensky: OpenSkyResource) -> dg.MaterializeResult:
-    lake = opensky.open_lake()
-    with permanent_failures():
+def airports(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
+    with tried_again(context.retry_number):
+        lake = opensky.open_lake()
         table = publish_airports(lake)
-    uri = lake.uri(AIRPORTS.path)
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": table.num_rows, "dagster/uri": uri, "preview": preview(table)}
-    )
+        uri = lake.uri(AIRPORTS.path)
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": table.num_rows, "dagster/uri": uri, "preview": preview(table)}
+        )

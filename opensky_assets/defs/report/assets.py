@@ -9,7 +9,7 @@ from pydantic import Field
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.report.build import Report, build_report, days_between, days_with_facts
-from opensky_assets.resources.failures import TRY_AGAIN, permanent_failures
+from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.marts import MARTS
@@ -43,7 +43,6 @@ class DailyReportConfig(dg.Config):
     partitions_def=DAILY,
     backfill_policy=SINGLE_RUN,
     deps=UPSTREAM,
-    retry_policy=TRY_AGAIN,
     code_version=CODE_VERSION,
     description=(
         "One day as a page that opens offline, its figures as pictures beside it. A run over several days makes the "
@@ -53,18 +52,19 @@ class DailyReportConfig(dg.Config):
 def daily_report(
     context: dg.AssetExecutionContext, config: DailyReportConfig, opensky: OpenSkyResource, monitor: MonitorResource
 ) -> dg.MaterializeResult:
-    lake, asked = opensky.open_lake(), sorted(context.partition_keys)
-    found = days_with_facts(lake, asked)
-    chosen = found if config.every_day else found[-1:]
-    with permanent_failures(), monitor.measure() as measured:
-        facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
-    facts = measured.on_last_day(facts, what="pages" if len(chosen) > 1 else "page")
-    if chosen == found:
-        return materialized_days(context, facts)
-    context.log.info(f"the page of {chosen[-1]}; for those of the other {len(found) - 1} days set every_day")
-    for day, metadata in facts.items():
-        context.log_event(day_event(context.asset_key, day, metadata, context.assets_def.code_versions_by_key))
-    return dg.MaterializeResult(metadata={NO_EVENTS: True})
+    with tried_again(context.retry_number):
+        lake, asked = opensky.open_lake(), sorted(context.partition_keys)
+        found = days_with_facts(lake, asked)
+        chosen = found if config.every_day else found[-1:]
+        with monitor.measure() as measured:
+            facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
+        facts = measured.on_last_day(facts, what="pages" if len(chosen) > 1 else "page")
+        if chosen == found:
+            return materialized_days(context, facts)
+        context.log.info(f"the page of {chosen[-1]}; for those of the other {len(found) - 1} days set every_day")
+        for day, metadata in facts.items():
+            context.log_event(day_event(context.asset_key, day, metadata, context.assets_def.code_versions_by_key))
+        return dg.MaterializeResult(metadata={NO_EVENTS: True})
 
 
 class RangeReportConfig(dg.Config):
@@ -76,20 +76,20 @@ class RangeReportConfig(dg.Config):
     group_name="report",
     kinds={"html", "matplotlib"},
     deps=UPSTREAM,
-    retry_policy=TRY_AGAIN,
     code_version=CODE_VERSION,
     description="A range of days, by default all that the lake has, as a page that opens offline.",
 )
 def range_report(
     context: dg.AssetExecutionContext, config: RangeReportConfig, opensky: OpenSkyResource, monitor: MonitorResource
 ) -> dg.MaterializeResult:
-    lake = opensky.open_lake()
-    days = days_between(lake, config.first or "0000", config.last or "9999")
-    if not days:
-        raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
-    first, last = config.first or days[0], config.last or days[-1]
-    with permanent_failures(), monitor.measure() as measured:
-        report = build_report(lake, first, last)
-    context.log.info(f"{len(days)} days: {lake.location(report.page)}")
-    facts = _metadata(lake, report, thumbnail=True)
-    return dg.MaterializeResult(metadata={"days": len(days), **facts, **measured.figures()})
+    with tried_again(context.retry_number):
+        lake = opensky.open_lake()
+        days = days_between(lake, config.first or "0000", config.last or "9999")
+        if not days:
+            raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
+        first, last = config.first or days[0], config.last or days[-1]
+        with monitor.measure() as measured:
+            report = build_report(lake, first, last)
+        context.log.info(f"{len(days)} days: {lake.location(report.page)}")
+        facts = _metadata(lake, report, thumbnail=True)
+        return dg.MaterializeResult(metadata={"days": len(days), **facts, **measured.figures()})
