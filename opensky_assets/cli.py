@@ -257,16 +257,16 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
     return number
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= 65535:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is no port: 1 to 65535")
     return number
 
 
@@ -329,7 +329,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--vanished", action="store_true", help="also the rows of objects that the source has no more")
     made.add_argument(
         "--keep-days",
-        type=int,
+        type=_positive,
         metavar="N",
         help="also raw rows of objects whose last day is more than N days ago; what was made of them stays",
     )
@@ -351,7 +351,7 @@ def _parser() -> argparse.ArgumentParser:
     made = command("tables", tables, "the tables, what the lake has of them, their columns with units")
     made.add_argument("name", nargs="?", help="the columns of this table")
     made.add_argument("--markdown", action="store_true", help="all tables as the page docs/tables.md")
-    made = command("benchmark", benchmark, "measure the ingest of 5, 20 %, 50 % and 100 % of the file limit")
+    made = command("benchmark", benchmark, "measure the ingest of 5, 20 %%, 50 %% and 100 %% of the file limit")
     made.add_argument("--table", choices=["flights", "state_vectors"], help="by default states, if there are any")
     made.add_argument("--limit", type=_positive, metavar="FILES", help="by default OPENSKY_FILE_LIMIT, else 50")
     made.add_argument("--engine", action="append", choices=["local", "spark"], help="can be given twice")
@@ -381,6 +381,9 @@ def main(argv: list[str] | None = None) -> int:
     except (LakeError, SourceError, SettingsError, OutsideCalendar) as failure:
         error(f"opensky-assets {arguments.command}: {failure}")
         return 1
+    except BrokenPipeError:  # whoever reads has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         error("stopped; what is published stays, run the same command again to go on")
         return 130

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 FIRST_DAY = date(2017, 1, 1)
@@ -111,6 +111,27 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("ui_url", "api_url", "api_token_url", "alert_url")
+    @classmethod
+    def _addresses_are_of_the_web(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+            raise ValueError("must be http://host/… or https://host/…")
+        return value
+
+    @field_validator("api_airports")
+    @classmethod
+    def _airports_are_codes(cls, value: str) -> str:
+        if not re.fullmatch(r"\s*([A-Za-z0-9]{4}\s*(,\s*|$))*", value):
+            raise ValueError("must be ICAO codes, as LSZH,EDDF")
+        return value
+
+    @model_validator(mode="after")
+    def _credentials_are_a_pair(self) -> Self:
+        if (self.client_id is None) != (self.client_secret is None):
+            raise ValueError("OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET: set both or none")
+        return self
+
     @field_validator("spark_master")
     @classmethod
     def _master_is_known(cls, value: str) -> str:
@@ -162,6 +183,9 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
+            if not problem["loc"]:  # of several settings together
+                lines.append(problem["msg"])
+                continue
             name = "_".join(str(part) for part in problem["loc"])
             secret = Settings.model_fields[name].annotation in (SecretStr, SecretStr | None)
             value = "…" if secret else repr(problem["input"])

@@ -62,6 +62,9 @@ def findings() -> Iterator[Finding]:
         yield Finding("settings", "cannot be used", str(error))
         return
     yield Finding("settings", f"source {settings.source}, lake {settings.lake}, engine {settings.engine}")
+    known = {f"OPENSKY_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(name for name in os.environ if name.startswith("OPENSKY_") and name not in known):
+        yield Finding("settings", name, "no setting has this name; the README and docs/automation.md list them")
     yield _memory(settings)
     yield _source(settings)
     yield _lake(settings)

@@ -24,6 +24,7 @@ import psutil
 from opensky_assets.bootstrap import lock
 from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history
 from opensky_assets.jobs.report import error, say
+from opensky_assets.settings import load_settings
 
 LOOPBACK = "127.0.0.1"
 CODE, DAEMON, WEB = "code server", "daemon", "webserver"
@@ -217,6 +218,8 @@ def start(root: Path, port: int) -> int:
     """Start all parts, each once the one before it answers; 0 where the service runs. If one does not come up, those
     before it are stopped again."""
     service = Service(root.resolve(), dagster_home(root))
+    if "ui_url" not in load_settings().model_fields_set:
+        os.environ["OPENSKY_UI_URL"] = f"http://{LOOPBACK}:{port}"  # for the links in alerts
     with service.locked():
         running = service.running()
         troubles = {part: service.trouble(part, record) for part, record in running.items()}
@@ -263,15 +266,16 @@ def stop(root: Path) -> int:
     for part in ended:
         say(f"ok      {part:<13}stopped")
     if not ended:
-        say("the service does not run")
+        say(f"the service does not run in {service.root}")
     return 0
 
 
 def status(root: Path) -> int:
     """Say how each part is: 0 where all run and answer, 3 where none runs, 1 otherwise."""
-    service = Service(root.resolve(), dagster_home(root))
+    home = root.resolve() / "data" / "dagster"
+    service = Service(root.resolve(), dagster_home(root) if home.is_dir() else home)
     if not service.running():
-        say("the service does not run")
+        say(f"the service does not run in {service.root}")
         return NOT_RUNNING
     problems = 0
     for part in PARTS:
@@ -337,7 +341,8 @@ def _refuse_taken(port: int) -> None:
 
 def _taken(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":  # there it lets two listen at one port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError:

@@ -62,7 +62,7 @@ def test_what_the_ui_materializes_is_in_the_lake(place: Place) -> None:
     assert processes_of(place) == {}
     assert [process for process in everything if process.is_running() and process.status() != "zombie"] == []
     status = place.run("status")
-    assert (status.returncode, status.stdout) == (3, "the service does not run\n")
+    assert (status.returncode, status.stdout) == (3, f"the service does not run in {place.folder}\n")
 
 
 def by_backfill(running: Running, backfill: str) -> list[dict[str, object]]:

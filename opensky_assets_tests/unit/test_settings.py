@@ -169,3 +169,25 @@ def test_filters_let_their_days_through(filters, days):
     settings = load_settings(**filters)
     every = ("2019-05-07", "2019-06-07", "2020-05-07", "2020-05-08")
     assert {day for day in every if settings.wants(date.fromisoformat(day))} == days
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OPENSKY_UI_URL", "foo", "OPENSKY_UI_URL='foo'.*must be http://host"),
+        ("OPENSKY_ALERT_URL", "notaurl", "OPENSKY_ALERT_URL=….*must be http://host"),
+        ("OPENSKY_API_URL", "ftp://x", "OPENSKY_API_URL='ftp://x'"),
+        ("OPENSKY_API_AIRPORTS", "zurich", "must be ICAO codes"),
+        ("OPENSKY_CLIENT_ID", "x", "OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET: set both or none"),
+    ],
+)
+def test_what_would_fail_only_at_night_is_refused_at_once(name, value, told, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=told):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["", "LSZH", "lszh, EDDF", "LSZH,EDDF,"])
+def test_airports_are_listed_by_commas(value, monkeypatch):
+    monkeypatch.setenv("OPENSKY_API_AIRPORTS", value)
+    assert all(len(code) == 4 and code.isupper() for code in load_settings().airports)
