@@ -33,6 +33,13 @@ mutation LaunchPartitionBackfill($backfillParams: LaunchBackfillParams!) {
     ... on PythonError { message }
   }
 }"""
+TERMINATE = """
+mutation Terminate($runId: String!) {
+  terminateRun(runId: $runId) {
+    __typename
+    ... on PythonError { message }
+  }
+}"""
 RUNS = """
 query Runs($filter: RunsFilter) {
   runsOrError(filter: $filter) {
@@ -96,6 +103,11 @@ class Running:
         answer = self.ask(BACKFILL, backfillParams=parameters)
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return answer["backfillId"]
+
+    def terminate(self, run: str) -> None:
+        """As the UI's button does."""
+        answer = self.ask(TERMINATE, runId=run)
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def runs(self, **filters: object) -> list[dict[str, Any]]:
         return self.ask(RUNS, filter=filters)["results"]

@@ -76,8 +76,9 @@ def listening(process: psutil.Process) -> list[str]:
 
 
 def test_a_run_that_was_stopped_with_the_service_runs_again_with_the_next(place: Place) -> None:
-    day = "2022-06-28"
-    write_list(place.source, day, day, [flight(day, hour=1 + n % 20) for n in range(1000)] * 300)
+    day, other = "2022-06-28", "2022-06-29"
+    for one in (day, other):
+        write_list(place.source, one, one, [flight(one, hour=1 + n % 20) for n in range(1000)] * 300)
     with service(place, OPENSKY_WORKERS="1") as running:
         run = running.launch_day(["raw_flights"], day)
         wait_for(lambda: running.runs(runIds=[run], statuses=["STARTED"]), "run under way", running.logs)
@@ -90,6 +91,14 @@ def test_a_run_that_was_stopped_with_the_service_runs_again_with_the_next(place:
         (retried,) = wait_for(lambda: running.runs(tags=[parent]), "retry", running.logs)
         assert running.end_of(retried["id"]) == "SUCCESS", running.logs()
         assert running.metadata("raw_flights", day)["dagster/partition_row_count"] == 300_000
+
+        # What somebody ends is not tried again, nor does it go on.
+        run = running.launch_day(["raw_flights", "enriched_flights"], other)
+        wait_for(lambda: running.runs(runIds=[run], statuses=["STARTED"]), "run under way", running.logs)
+        running.terminate(run)
+        assert running.end_of(run) == "CANCELED"
+        assert running.runs(tags=[{"key": "dagster/parent_run_id", "value": run}]) == []
+        assert not (place.lake / "core" / "enriched_flights" / f"day={other}").exists()
 
 
 def test_the_parts_run_one_by_one_and_pass_the_checks_of_the_containers(place: Place) -> None:
