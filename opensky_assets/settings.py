@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses_are_of_the_web(cls, value: str | SecretStr | None) -> str | SecretStr | None:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if text is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        if text is not None and not re.fullmatch(r"https?://[^\s/]+\S*", text):
             raise ValueError("must be http://host/… or https://host/…")
         return value
 
