@@ -9,7 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
+
+from dotenv import load_dotenv
 
 from opensky_assets.lake import LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
@@ -256,11 +259,10 @@ def doctor(arguments: argparse.Namespace) -> int:
     return run(say)
 
 
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
-    return number
+def _positive(text: str, least: int = 1) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is no number from {least} on")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -329,7 +331,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--vanished", action="store_true", help="also the rows of objects that the source has no more")
     made.add_argument(
         "--keep-days",
-        type=_positive,
+        type=partial(_positive, least=0),
         metavar="N",
         help="also raw rows of objects whose last day is more than N days ago; what was made of them stays",
     )
@@ -372,6 +374,7 @@ def main(argv: list[str] | None = None) -> int:
     from opensky_assets.jobs.materialize import OutsideCalendar
     from opensky_assets.jobs.report import error
 
+    load_dotenv(Path.cwd() / ".env")  # also what others read, as AWS_… and JAVA_HOME; the environment wins
     given = sys.argv[1:] if argv is None else argv
     passed_on = given[:1] in (["dev"], ["simulate"])
     arguments = _parser().parse_args(given[:1] if passed_on else given)
@@ -381,9 +384,13 @@ def main(argv: list[str] | None = None) -> int:
     except (LakeError, SourceError, SettingsError, OutsideCalendar) as failure:
         error(f"opensky-assets {arguments.command}: {failure}")
         return 1
-    except BrokenPipeError:  # whoever reads has had enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads has had enough, as `head` has
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + 13  # as a program that SIGPIPE ended
+        raise
     except KeyboardInterrupt:
         error("stopped; what is published stays, run the same command again to go on")
         return 130

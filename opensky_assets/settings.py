@@ -115,14 +115,14 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses_are_of_the_web(cls, value: str | SecretStr | None) -> str | SecretStr | None:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if text is not None and not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        if text is not None and not re.fullmatch(r"(?i)https?://[^\s/]+\S*", text):
             raise ValueError("must be http://host/… or https://host/…")
         return value
 
     @field_validator("api_airports")
     @classmethod
     def _airports_are_codes(cls, value: str) -> str:
-        if not re.fullmatch(r"\s*([A-Za-z0-9]{4}\s*(,\s*|$))*", value):
+        if not re.fullmatch(r"[\s,]*([A-Za-z0-9]{4}([\s,]+|$))*", value):
             raise ValueError("must be ICAO codes, as LSZH,EDDF")
         return value
 

@@ -97,9 +97,9 @@ class _Memory:
         unread = {name: tuple(facts) for name, facts in known["unread"].items()}
         return _Memory(source, known["born"], known["looks"] + 1, known["slots"], known["later"], unread)
 
-    @property
-    def look(self) -> str:
-        return f"{self.born}.{self.looks}"
+    def look(self, digests: Iterable[str]) -> str:
+        """A name that is the same for another look with the same cursor at the same objects."""
+        return f"{self.born}.{self.looks}.{hashlib.sha256(''.join(sorted(digests)).encode()).hexdigest()[:8]}"
 
     def note_later(self, slot: str, day: str | None) -> None:
         if day:
@@ -153,7 +153,7 @@ def look(
         dumps = slots[AIRCRAFT_SLOT]
         there = _Known.read(lake, [(AIRCRAFT_DATABASE.name, item) for item in dumps], bounds)
         if missing or any(there.days(AIRCRAFT_DATABASE.name, item) is None for item in dumps):
-            aircraft = memory.look
+            aircraft = memory.look([digests[AIRCRAFT_SLOT]])
         memory.slots[AIRCRAFT_SLOT] = digests[AIRCRAFT_SLOT]
     ripe = {slot for slot, day in memory.later.items() if day <= bounds.last.isoformat()}
     memory.later = {slot: day for slot, day in memory.later.items() if slot in slots and slot not in ripe}
@@ -166,7 +166,7 @@ def look(
     known = _Known.read(lake, [(table, item) for slot, item in looked_at for table in _tables_of(slot)], bounds)
     followed = frozenset(lake.days(DATA_QUALITY_DAILY.path)) if chosen else frozenset[str]()
     source = _Source(known, followed, bounds, settings)
-    due, to_read, name = _Due(), _Due(), memory.look
+    due, to_read, name = _Due(), _Due(), memory.look(digests[slot] for slot in chosen)
     _settle_unread(memory, unread, source, today, due)
     seen_before = dict(memory.slots)
     done = 0
@@ -179,7 +179,7 @@ def look(
             _take(slot, slots[slot], source, due)
         memory.slots[slot] = digests[slot]
         done += 1
-    asked = runs(due.tables, memory.look, most_runs)
+    asked = runs(due.tables, name, most_runs)
     if settings.file_limit:
         taken = {slot: slots[slot] for slot in chosen[:done] if not slot.startswith("u")}
         asked = [_cut(run, taken, digests, seen_before, memory, source) for run in asked]

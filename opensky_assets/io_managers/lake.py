@@ -50,12 +50,13 @@ class LakeIOManager(ConfigurableIOManager):
     monitor: ResourceDependency[MonitorResource]
 
     def handle_output(self, context: OutputContext, obj: pa.Table | pa.RecordBatchReader) -> None:
-        lake, contract = self.opensky.open_lake(), CONTRACTS[context.asset_key.path[-1]]
+        contract = CONTRACTS[context.asset_key.path[-1]]
         reader = obj.to_reader() if isinstance(obj, pa.Table) else obj
         asked = list(context.asset_partition_keys)
         step = context.step_context
         # Rows of a reader are made while they are written.
         with tried_again(step.previous_attempt_count), self.monitor.measure() as measured:
+            lake = self.opensky.open_lake()
             rows, heads = write_days(lake, contract, reader, asked)
         metadata = context.output_metadata or {}
         facts: dict[str, dict[str, Any]] = {}

@@ -104,10 +104,10 @@ def backfill(
             day for table in RAW_TABLES for o in plan.of(table) if o.is_due(settings.refresh) for day in o.days or ()
         }
         days = [day for day in wanted if day in due or day not in made]
-        raw = [o for table in RAW_TABLES for o in plan.of(table)]
-        if not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
-            days = sorted({*days, last.isoformat()})  # read, objects tell which days they hold
         found = chunks(days, chunk)
+        raw = [o for table in RAW_TABLES for o in plan.of(table)]
+        if not days and not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
+            found = [(last.isoformat(), last.isoformat())]  # once they are read, objects tell which days they hold
         if not told:
             say(f"{len(wanted)} days have objects, {len(days)} of them are missing: {len(found)} runs")
         told.append(len(found))
@@ -116,7 +116,7 @@ def backfill(
             yield start, end
             ran += sum(start <= day <= end for day in days)
             spent = time.monotonic() - began
-            left = spent / ran * (len(days) - ran)
+            left = spent / max(ran, 1) * (len(days) - ran)
             say(
                 f"run {at + 1} of {len(found)} ended: {ran} of {len(days)} days, {spent:.0f} s, about {left:.0f} s left"
             )
@@ -270,8 +270,8 @@ def _dagster(
 
 @contextmanager
 def _watched_for_interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether a SIGINT came since, whoever handled it: Dagster keeps it to itself between steps, and what a child
-    process makes of the same Ctrl-C can be what a step fails of."""
+    """Whether a SIGINT or SIGTERM came since, whoever handled it: Dagster keeps it to itself between steps, and what a
+    child process makes of the same Ctrl-C can be what a step fails of."""
     came, told = socket.socketpair()
     with came, told:
         came.setblocking(False)
@@ -282,7 +282,7 @@ def _watched_for_interrupts() -> Iterator[Callable[[], bool]]:
         def interrupted() -> bool:
             with suppress(BlockingIOError):
                 seen.extend(came.recv(1024))
-            return signal.SIGINT in seen
+            return signal.SIGINT in seen or signal.SIGTERM in seen
 
         try:
             yield interrupted

@@ -24,7 +24,7 @@ import psutil
 from opensky_assets.bootstrap import lock
 from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history
 from opensky_assets.jobs.report import error, say
-from opensky_assets.settings import load_settings
+from opensky_assets.settings import Settings, load_settings
 
 LOOPBACK = "127.0.0.1"
 CODE, DAEMON, WEB = "code server", "daemon", "webserver"
@@ -218,7 +218,7 @@ def start(root: Path, port: int) -> int:
     """Start all parts, each once the one before it answers; 0 where the service runs. If one does not come up, those
     before it are stopped again."""
     service = Service(root.resolve(), dagster_home(root))
-    if "ui_url" not in load_settings().model_fields_set:
+    if load_settings().ui_url == Settings.model_fields["ui_url"].default:
         os.environ["OPENSKY_UI_URL"] = f"http://{LOOPBACK}:{port}"  # for the links in alerts
     with service.locked():
         running = service.running()

@@ -100,10 +100,24 @@ def test_interrupted_and_resumed_only_the_rest_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "another").exists()
     assert len(runs(place)) == len(before) + 2
 
+    # A new object whose name does not tell its days is read, and these follow.
+    day = (FIRST - timedelta(days=1)).isoformat()
+    write_list(place.source, day, day, [flight(day)]).rename(place.source / "flights" / "export.csv.gz")
+    told = place.run("backfill", "--from", day, "--to", all_days[-1])
+    assert told.returncode == 0, told.stdout
+    assert runs(place)[-2:] == [(all_days[-1], all_days[-1]), (day, day)]
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("said", ["objects to read", "Running dbt command", "Finished dbt command"])
-def test_an_interrupt_ends_the_command_and_starts_no_other_run(said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("objects to read", signal.SIGINT),
+        ("Running dbt command", signal.SIGINT),
+        ("Finished dbt command", signal.SIGTERM),
+    ],
+)
+def test_an_interrupt_ends_the_command_and_starts_no_other_run(said: str, sent: int, tmp_path: Path) -> None:
     """As Ctrl-C in a terminal: to all processes at once, and some of them end before the command does."""
     place = place_in(tmp_path)
     write_aircraft(place.source)
@@ -112,7 +126,7 @@ def test_an_interrupt_ends_the_command_and_starts_no_other_run(said: str, tmp_pa
     process = place.start("materialize", "--from", "2020-01-01", "--to", "2020-03-01", new_session=True)
     assert process.stdout is not None
     before = list(takewhile(lambda line: said not in line, process.stdout))
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, sent)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130, "".join(before) + rest
     assert "stopped; what is published stays" in rest and "$ dagster asset materialize" not in rest
