@@ -8,9 +8,10 @@ one, the others as text, converted value by value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -54,15 +55,19 @@ AT = "__at"
 """Name of the column that says which of the block's lines a row comes from; never published."""
 
 
+EARLY_DAYS = timedelta(days=2)
+"""So far behind the last day that is over, records can be of a day that is not."""
+
+
 @dataclass(frozen=True)
 class Parsed:
-    """`records`: lines that count; `rows`: the good ones, in the contract's columns; `rejects`: the others; `later`:
-    the first of the days behind the period, where some are rejected for theirs."""
+    """`records`: lines that count; `rows`: the good ones, in the contract's columns; `rejects`: the others; `early`:
+    of these, those of the `EARLY_DAYS` behind the period, by day."""
 
     records: int
     rows: pl.DataFrame
     rejects: pl.DataFrame
-    later: date | None = None
+    early: Mapping[date, int] = field(default_factory=dict)
 
 
 class Lines:
@@ -178,17 +183,18 @@ def parse_block(block: Block, layout: Layout, period: Period, form: Format | Non
         rejects.append(refused)
         if repaired is not None:
             frames.append((repaired.drop(AT), repaired[AT].to_numpy()))
-    good_rows, later = [], []
+    good_rows = []
+    early = Counter[date]()
     for frame, at in frames:
-        good, refused, first_later = _apply_contract(frame, at, layout, period, lines, only_day)
+        good, refused, found_early = _apply_contract(frame, at, layout, period, lines, only_day)
         good_rows.append(good)
         rejects.append(refused)
-        later += [first_later] if first_later else []
+        early.update(found_early)
     return Parsed(
         records,
         pl.concat(good_rows) if good_rows else _empty(layout),
         pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECTS),
-        min(later, default=None),
+        early,
     )
 
 
@@ -348,16 +354,16 @@ CSV = Format(_convert_whole, lambda lines, layout: lines.clean(len(layout.fields
 
 def _apply_contract(
     frame: pl.DataFrame, numbers: np.ndarray, layout: Layout, period: Period, lines: Lines, only_day: str
-) -> tuple[pl.DataFrame, pl.DataFrame, date | None]:
-    """Split typed rows, of the lines `numbers`, by the contract: the good ones, the rejects, and the first day behind
-    the period. The first fault in the order below is the one that is named."""
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[date, int]]:
+    """Split typed rows, of the lines `numbers`, by the contract: the good ones, the rejects, and of these the early
+    ones, by day. The first fault in the order below is the one that is named."""
     contract = layout.contract
     if _is_flawless(frame, layout, period):
         ready = {
             c.name: _tidy(c) if (c.strip or c.lower) and not c.pattern else _as_contract(c, frame, None)
             for c in layout.columns
         }
-        return frame.select(_as_rows(ready, layout)), pl.DataFrame(schema=REJECTS), None
+        return frame.select(_as_rows(ready, layout)), pl.DataFrame(schema=REJECTS), {}
     frame = frame.with_columns(
         *(_tidy(c) for c in layout.columns if c.strip or c.lower), pl.Series(AT, numbers, dtype=pl.Int64)
     )
@@ -404,7 +410,7 @@ def _apply_contract(
     faulty = tested.select(pl.any_horizontal(pl.all()).alias("faulty"))["faulty"]
     rows = usable.select(_as_rows({c.name: pl.col(c.name) for c in layout.columns}, layout))
     if not faulty.any():
-        return rows, pl.DataFrame(schema=REJECTS), None
+        return rows, pl.DataFrame(schema=REJECTS), {}
 
     order = [str(at) for at in range(len(faults))]
     first = tested.filter(faulty).select(
@@ -422,9 +428,9 @@ def _apply_contract(
         )
         for own, at, fault in zip(days, spoiled[AT], first, strict=True)
     )
-    ahead = (day > period.last) & (day.dt.year() <= date.max.year)  # Polars knows days that Python does not
-    later = spoiled.select(pl.when(ahead).then(day).min()).item()
-    return rows.filter(~faulty), rejects, later
+    soon = spoiled.filter((day > period.last) & (day <= period.last + EARLY_DAYS)).select(day.alias("day"))
+    early = dict(soon["day"].value_counts().iter_rows())
+    return rows.filter(~faulty), rejects, early
 
 
 def _as_rows(found: dict[str, pl.Expr], layout: Layout) -> list[pl.Expr]:

@@ -11,8 +11,7 @@ from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import SourceObject
 
 LATER = "later"
-"""Note of a manifest: the first day whose records are in quarantine since it lay behind all that the object might hold,
-as does a day that is not over."""
+"""Note of a manifest: the first day whose records are in quarantine since it was not over."""
 
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """The partition of records whose day cannot be told, as Hive spells it."""

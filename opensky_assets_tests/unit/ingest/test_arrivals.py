@@ -219,7 +219,7 @@ def test_a_day_that_was_not_over_follows_when_it_is(name: str, tmp_path: Path) -
     path = write_list(bucket.root, "2022-06-25", "2022-06-26", [flight("2022-06-25"), flight("2022-06-26", hour=1)])
     path.rename(path.with_name(name))
     write_aircraft(bucket.root)
-    watch = Watch(bucket, lake, Settings(_env_file=None, quarantine_limit=1))
+    watch = Watch(bucket, lake, Settings(_env_file=None, quarantine_limit=0))
 
     def after(today: date) -> list[int]:
         """Looks and reads until nothing is asked for; then the rows that are in the table and in quarantine."""
@@ -237,6 +237,21 @@ def test_a_day_that_was_not_over_follows_when_it_is(name: str, tmp_path: Path) -
     assert watch.look(date(2022, 6, 26)).asked == ()
     assert after(date(2022, 6, 27)) == [2, 0]
     assert watch.look(date(2022, 6, 27)).asked == ()
+
+
+@pytest.mark.parametrize("name", ["flightlist_20220620_20220625.csv.gz", "flights of the night.csv.gz"])
+def test_days_that_never_belong_to_an_object_are_not_waited_for(name: str, tmp_path: Path) -> None:
+    lake, bucket = LocalLake.at(tmp_path / "lake"), LocalStore(tmp_path / "bucket")
+    wrong = "2022-06-26" if name.startswith("flightlist") else "2031-01-01"
+    path = write_list(bucket.root, "2022-06-25", "2022-06-26", [flight("2022-06-25"), flight(wrong)])
+    path.rename(path.with_name(name))
+    write_aircraft(bucket.root)
+    held = sync_days(FLIGHTS, ["2022-06-25"], bucket, lake, SETTINGS, date(2022, 6, 26), lambda text: None)
+    assert "1 of 2 records" in held.messages[0]
+    watch = Watch(bucket, lake, Settings(_env_file=None, quarantine_limit=1))
+    sync_days(FLIGHTS, ["2022-06-25"], bucket, lake, watch.settings, date(2022, 6, 26), lambda text: None)
+    (manifest,) = lake.manifests(FLIGHTS.name).values()
+    assert manifest.total.quarantined == 1 and "later" not in manifest.notes
 
 
 def test_an_object_that_is_never_read_is_given_up(watch: Watch) -> None:
