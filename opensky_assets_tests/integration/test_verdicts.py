@@ -47,7 +47,7 @@ class LastingPool(ProcessPoolExecutor):
 @pytest.fixture(scope="module")
 def pool():
     with pytest.MonkeyPatch.context() as patch:
-        made = LastingPool(WORKERS, get_context("spawn"), runner._die_with_parent)
+        made = LastingPool(WORKERS, get_context("spawn"), runner._start_worker)
         patch.setattr(runner, "ProcessPoolExecutor", lambda *args, **options: made)
         patch.setattr(runner, "SMALL_BYTES", 0)
         yield

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensky_assets.benchmark.changes import change_points, ranks, separation
@@ -11,6 +11,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(SEEDS, st.integers(8, 60), st.integers(8, 60), st.sampled_from([-1, 1]))
+@settings(derandomize=True)
 def test_a_clear_change_is_found_where_it_is(seed, before, after, direction):
     rng = np.random.default_rng(seed)
     values = np.concatenate([rng.uniform(0, 1, before), rng.uniform(2, 3, after)]) * direction
@@ -19,6 +20,7 @@ def test_a_clear_change_is_found_where_it_is(seed, before, after, direction):
 
 
 @given(SEEDS, st.integers(10, 100))
+@settings(derandomize=True)
 def test_neither_unit_nor_zero_matters(seed, count):
     values = np.random.default_rng(seed).integers(0, 50, count).astype(float)
     values[count // 2 :] += 20

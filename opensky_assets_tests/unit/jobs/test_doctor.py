@@ -2,7 +2,7 @@
 
 import pytest
 
-from opensky_assets.jobs.doctor import doctor
+from opensky_assets.jobs.doctor import doctor, findings
 from opensky_assets_tests.buckets import put
 
 
@@ -48,6 +48,14 @@ def test_settings_that_cannot_be_used_are_named(place, monkeypatch):
     monkeypatch.setenv("OPENSKY_YEAR", "soon")
     code, said = examine()
     assert code == 1 and "OPENSKY_YEAR='soon'" in problems(said)["settings"]
+
+
+def test_a_misspelled_setting_is_a_problem(place, monkeypatch):
+    monkeypatch.setenv("OPENSKY_SORCE", "/x")
+    monkeypatch.setenv("OPENSKY_DBT_LAKE", "{}")  # of the project's own
+    assert [finding.found for finding in findings() if finding.what == "settings" and finding.advice] == [
+        "OPENSKY_SORCE"
+    ]
 
 
 def test_an_empty_source_is_a_problem(place, monkeypatch):
