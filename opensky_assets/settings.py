@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     @property
     def airports(self) -> list[str]:
         """The codes of `api_airports`."""
-        return [code.strip().upper() for code in self.api_airports.split(",") if code.strip()]
+        return codes_in(self.api_airports)
 
     @field_validator("postgres_url")
     @classmethod
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     @field_validator("api_airports")
     @classmethod
     def _airports_are_codes(cls, value: str) -> str:
-        if not re.fullmatch(r"[\s,]*([A-Za-z0-9]{4}([\s,]+|$))*", value):
+        if not all(re.fullmatch(r"[A-Z0-9]{4}", code) for code in codes_in(value)):
             raise ValueError("must be ICAO codes, as LSZH,EDDF")
         return value
 
@@ -153,6 +153,11 @@ class Settings(BaseSettings):
     def wants(self, day: date) -> bool:
         """Whether the year, month and day filters let `day` through."""
         return self.year in (None, day.year) and self.month in (None, day.month) and self.day in (None, day.day)
+
+
+def codes_in(text: str) -> list[str]:
+    """Codes by commas, in capitals."""
+    return [code.strip().upper() for code in text.split(",") if code.strip()]
 
 
 def parse_options(text: str) -> dict[str, str]:

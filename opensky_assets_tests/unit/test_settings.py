@@ -178,6 +178,7 @@ def test_filters_let_their_days_through(filters, days):
         ("OPENSKY_ALERT_URL", "notaurl", "OPENSKY_ALERT_URL=….*must be http://host"),
         ("OPENSKY_API_URL", "ftp://x", "OPENSKY_API_URL='ftp://x'"),
         ("OPENSKY_API_AIRPORTS", "zurich", "must be ICAO codes"),
+        ("OPENSKY_API_AIRPORTS", "LSZH EDDF", "must be ICAO codes"),
         ("OPENSKY_CLIENT_ID", "x", "OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET: set both or none"),
     ],
 )
