@@ -8,7 +8,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.message import EmailMessage
 
 from opensky_assets.settings import Settings
@@ -75,8 +75,7 @@ def post(alert: Alert, settings: Settings) -> None:
 
     assert settings.alert_url
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the whole address of each request
-    body = {"text": alert.text, "title": alert.title, **asdict(alert)}
-    del body["of_its_days"]
+    body = {name: getattr(alert, name) for name in ("text", "title", "assets", "days", "reason", "link")}
     httpx.post(settings.alert_url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
 
 

@@ -29,6 +29,11 @@ storage:
 """
 
 
+def home_below(root: Path) -> Path:
+    """Where DAGSTER_HOME is; it need not be there."""
+    return root.resolve() / "data" / "dagster"
+
+
 def dagster_home(root: Path) -> Path:
     """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it, or,
     where there is none, with Dagster's telemetry switched off.
@@ -37,7 +42,7 @@ def dagster_home(root: Path) -> Path:
     process gets it, also out of `.env`. Raises `SettingsError` where a history in PostgreSQL has lost its variable,
     rather than starting an empty one beside it.
     """
-    home = root.resolve() / "data" / "dagster"
+    home = home_below(root)
     home.mkdir(parents=True, exist_ok=True)
     settings, copy = root / "dagster.yaml", home / "dagster.yaml"
     there = copy.read_text() if copy.is_file() else ""

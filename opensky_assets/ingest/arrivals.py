@@ -20,7 +20,6 @@ from functools import lru_cache
 
 from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone, period_of
 from opensky_assets.lake import Lake, Manifest
-from opensky_assets.lake.manifest import LATER
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period, is_metadata, may_hold_rows, read_key
@@ -101,24 +100,22 @@ class _Memory:
         """A name that is the same for another look with the same cursor at the same objects."""
         return f"{self.born}.{self.looks}.{hashlib.sha256(''.join(sorted(digests)).encode()).hexdigest()[:8]}"
 
-    def note_later(self, slot: str, day: str | None) -> None:
+    def note_later(self, slot: str, day: date | None) -> None:
         if day:
-            self.later[slot] = min(day, self.later.get(slot, day))
+            self.later[slot] = min(day.isoformat(), self.later.get(slot, day.isoformat()))
 
     def to_cursor(self) -> str:
         text = json.dumps(asdict(self), separators=(",", ":"))
         return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
-@dataclass
-class _Due:
-    """What is asked for: by day, the raw tables."""
+_Due = defaultdict[str, set[str]]
+"""What is asked for: by day, the raw tables."""
 
-    tables: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def add(self, days: Iterable[str], table: str) -> None:
-        for day in days:
-            self.tables[day].add(table)
+def _add(due: _Due, days: Iterable[str], table: str) -> None:
+    for day in days:
+        due[day].add(table)
 
 
 def look(
@@ -166,7 +163,7 @@ def look(
     known = _Known.read(lake, [(table, item) for slot, item in looked_at for table in _tables_of(slot)], bounds)
     followed = frozenset(lake.days(DATA_QUALITY_DAILY.path)) if chosen else frozenset[str]()
     source = _Source(known, followed, bounds, settings)
-    due, to_read, name = _Due(), _Due(), memory.look(digests[slot] for slot in chosen)
+    due, to_read, name = _Due(set), _Due(set), memory.look(digests[slot] for slot in chosen)
     _settle_unread(memory, unread, source, today, due)
     seen_before = dict(memory.slots)
     done = 0
@@ -179,7 +176,7 @@ def look(
             _take(slot, slots[slot], source, due)
         memory.slots[slot] = digests[slot]
         done += 1
-    asked = runs(due.tables, name, most_runs)
+    asked = runs(due, name, most_runs)
     if settings.file_limit:
         taken = {slot: slots[slot] for slot in chosen[:done] if not slot.startswith("u")}
         asked = [_cut(run, taken, digests, seen_before, memory, source) for run in asked]
@@ -188,7 +185,7 @@ def look(
     if awaited:
         asked = [replace(run, only_read=True) for run in asked]
     read_anyway = {table for run in asked for table in run.tables}
-    for day, tables in to_read.tables.items():
+    for day, tables in to_read.items():
         if not tables <= read_anyway:
             asked.append(Asked(day, day, tuple(sorted(tables)), name, only_read=True))
     return Arrivals(tuple(asked), aircraft, missing, awaited, objects, len(changed) - done, memory.to_cursor())
@@ -276,15 +273,16 @@ class _Known:
     def days(self, table: str, item: SourceObject) -> list[str] | None:
         """The days of an object that the lake has in this version; `None` where it has not, or not all of them."""
         manifest = self.get(table, item)
-        if manifest is None or manifest.source != item or manifest.may_give_more(period_of(item.key, self.bounds)):
+        if manifest is None or manifest.source != item:
+            return None
+        if manifest.later and manifest.may_give_more(period_of(read_key(item.key), self.bounds)):
             return None
         return list(manifest.days)
 
-    def later(self, table: str, item: SourceObject) -> str | None:
+    def later(self, table: str, item: SourceObject) -> date | None:
         """From which day on the object is to be read again."""
         manifest = self.get(table, item)
-        later = manifest.notes.get(LATER) if manifest is not None else None
-        return later if isinstance(later, str) else None
+        return manifest.later if manifest is not None else None
 
 
 @dataclass(frozen=True)
@@ -323,10 +321,10 @@ def _take(slot: str, items: list[SourceObject], source: _Source, due: _Due) -> N
     for item in items:
         days = source.known.days(table, item)
         if days is not None:
-            due.add(source.unfollowed(days), table)
+            _add(due, source.unfollowed(days), table)
         else:  # an older version's days lose their rows
             manifest = source.known.get(table, item)
-            due.add(source.askable([*named, *(manifest.days if manifest else ())]), table)
+            _add(due, source.askable([*named, *(manifest.days if manifest else ())]), table)
 
 
 def _take_unknown(
@@ -345,7 +343,7 @@ def _take_unknown(
         table = next((table for table in tables if source.known.days(table, item) is not None), None)
         if table is not None:
             if not before:  # later ones are followed since they were asked for
-                due.add(source.unfollowed(source.known.days(table, item) or ()), table)
+                _add(due, source.unfollowed(source.known.days(table, item) or ()), table)
             memory.note_later(slot, source.known.later(table, item))
             continue
         asked_for = memory.unread.get(item.key_hash)
@@ -355,7 +353,7 @@ def _take_unknown(
             return False
         memory.unread[item.key_hash] = (item.etag, today.isoformat())
         for table in tables:
-            to_read.add([source.bounds.last.isoformat()], table)
+            _add(to_read, [source.bounds.last.isoformat()], table)
     return True
 
 
@@ -372,7 +370,7 @@ def _settle_unread(
         for table in _tables_of(slot):
             days = source.known.days(table, item)
             if days is not None:
-                due.add(source.askable(days), table)
+                _add(due, source.askable(days), table)
                 memory.note_later(slot, source.known.later(table, item))
                 del memory.unread[name]
                 break
@@ -419,7 +417,7 @@ def _ask_for_unread(
     ]
     day = source.bounds.last.isoformat()
     for slot, _ in unread:
-        to_read.tables[day] |= set(_tables_of(slot))
+        to_read[day] |= set(_tables_of(slot))
     return _name({f"{slot} {_digest(slots[slot])}" for slot, _ in unread} | {f"{-(-len(unread) // limit)}"}, memory)
 
 

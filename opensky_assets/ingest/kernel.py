@@ -135,7 +135,7 @@ class _Ingest:
 
     def _take(self, parsed: Parsed) -> None:
         self.records += parsed.records
-        if self.task.waits:
+        if parsed.early and self.task.waits:
             self.early.update(parsed.early)
         for day, rows in _by_day(parsed.rows, self.task):
             self.written[day] += rows.height

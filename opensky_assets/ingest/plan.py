@@ -14,7 +14,7 @@ from opensky_assets.ingest.layout import WrongHeader, read_layout
 from opensky_assets.lake import Lake, LakeError, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Contract
 from opensky_assets.settings import FIRST_DAY, Settings
-from opensky_assets.sources.keys import OTHER_FORMAT, Period, is_metadata, may_hold_rows, read_key
+from opensky_assets.sources.keys import OTHER_FORMAT, KeyFacts, Period, is_metadata, may_hold_rows, read_key
 from opensky_assets.sources.store import SIMULATED_MARKER, ObjectStore, SourceError, SourceObject
 
 RAW_TABLES: dict[str, Contract] = {contract.name: contract for contract in (FLIGHTS, STATE_VECTORS)}
@@ -122,9 +122,8 @@ def calendar(today: date) -> Period:
     return Period(FIRST_DAY, today - timedelta(days=1))
 
 
-def period_of(key: str, bounds: Period) -> Period:
+def period_of(facts: KeyFacts | None, bounds: Period) -> Period:
     """The days, of those in `bounds`, that an object may hold by its key."""
-    facts = read_key(key)
     return (facts.period if facts and facts.period else bounds).within(bounds)
 
 
@@ -175,7 +174,7 @@ def _recognise(
     """Table and period of an object: by its key, by what the lake remembers of it, by its header."""
     bounds = calendar(today)
     if facts := read_key(item.key):
-        return facts.table, period_of(item.key, bounds)
+        return facts.table, period_of(facts, bounds)
     for table, known in manifests.items():
         if item.key in known and known[item.key].source == item:
             return table, bounds
@@ -208,12 +207,15 @@ def _is_outdated(manifest: Manifest) -> bool:
 
 
 def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None) -> Planned:
-    known = manifest is not None and manifest.source == item
-    more = known and manifest is not None and manifest.may_give_more(period)
-    if manifest is not None and known and not more and not _is_outdated(manifest):
+    if manifest is None:
+        status = Status.NEW
+    elif manifest.source != item or manifest.may_give_more(period):
+        status = Status.CHANGED
+    elif _is_outdated(manifest):
+        status = Status.OUTDATED
+    else:
         return Planned(item, table, Status.UNCHANGED, period, tuple(manifest.days))
     facts = read_key(item.key)
     named = facts is not None and facts.period is not None
-    status = Status.NEW if manifest is None else Status.CHANGED if more or not known else Status.OUTDATED
     days = tuple(dict.fromkeys([*days_of(period), *(manifest.days if manifest else ())])) if named else None
     return Planned(item, table, status, period, days)

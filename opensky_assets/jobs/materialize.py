@@ -243,8 +243,8 @@ def _dagster(
     from dagster_shared.cli import PythonPointerOpts
 
     days_told = "...".join(days) if days else None
-    told = ["-m", "opensky_assets.definitions", "--select", ",".join(assets)]
-    say(f"$ dagster asset materialize {' '.join([*told, *(['--partition-range', days_told] if days_told else [])])}")
+    of_days = f" --partition-range {days_told}" if days_told else ""
+    say(f"$ dagster asset materialize -m opensky_assets.definitions --select {','.join(assets)}{of_days}")
     config = {"loggers": {"console": {"config": {"log_level": log_level}}}, "ops": dict(ops or {})}
     with _watched_for_interrupts() as interrupted, history(Path(os.environ["DAGSTER_HOME"])) as instance:
         try:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from opensky_assets.bootstrap import lock
-from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history
+from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history, home_below
 from opensky_assets.jobs.report import error, say
 from opensky_assets.settings import Settings, load_settings
 
@@ -272,7 +272,7 @@ def stop(root: Path) -> int:
 
 def status(root: Path) -> int:
     """Say how each part is: 0 where all run and answer, 3 where none runs, 1 otherwise."""
-    home = root.resolve() / "data" / "dagster"
+    home = home_below(root)
     service = Service(root.resolve(), dagster_home(root) if home.is_dir() else home)
     if not service.running():
         say(f"the service does not run in {service.root}")

@@ -67,10 +67,15 @@ class Manifest:
     quarantine_files: tuple[OutputFile, ...]
     notes: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def later(self) -> date | None:
+        """The first day that was not over when the object was read, where it has records of it."""
+        told = self.notes.get(LATER)
+        return date.fromisoformat(told) if isinstance(told, str) else None
+
     def may_give_more(self, period: Period) -> bool:
-        """Whether records were rejected for a day that the object, as the calendar is now, may hold after all."""
-        later = self.notes.get(LATER)
-        return isinstance(later, str) and date.fromisoformat(later) in period
+        """Whether the later day is one that the object, as the calendar is now, may hold."""
+        return self.later is not None and self.later in period
 
     @property
     def total(self) -> Counts:

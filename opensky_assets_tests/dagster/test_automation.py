@@ -17,6 +17,7 @@ from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import SourceError
+from opensky_assets_tests.buckets import put
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 from opensky_assets_tests.lakes import LocalLake
@@ -161,11 +162,6 @@ def test_a_new_aircraft_table_leaves_days_alone_whose_raw_rows_were_pruned(tmp_p
     for day in range(10, 16):
         put(tmp_path, f"{FLIGHTS.path}/day=2022-06-{day}/flights.parquet", b"")
     assert asked()[0][1:] == ("2022-06-13", "2022-06-19")
-
-
-def put(root: Path, path: str, data: bytes) -> None:
-    (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / path).write_bytes(data)
 
 
 def test_a_broken_listing_fails_the_tick_with_its_reason(ticks: Ticks) -> None:
