@@ -95,6 +95,19 @@ def prune(arguments: argparse.Namespace) -> int:
     return 0 if arguments.dry_run else remake(Path.cwd(), found.days)
 
 
+def verify(arguments: argparse.Namespace) -> int:
+    from opensky_assets.jobs.report import say, verify_lines
+    from opensky_assets.transforms.verify import repair
+    from opensky_assets.transforms.verify import verify as run
+
+    lake = open_lake(load_settings())
+    found = run(lake, say)
+    removed = repair(lake, found) if arguments.repair else []
+    for line in verify_lines(found, removed if arguments.repair else None):
+        say(line)
+    return 1 if found.problems else 0
+
+
 def replay_quarantine(arguments: argparse.Namespace) -> int:
     from opensky_assets.ingest.plan import RAW_TABLES
     from opensky_assets.ingest.replay import replay
@@ -337,6 +350,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--table", choices=["flights", "state_vectors"], help="--keep-days: of this raw table only")
     made.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
+    made = command("verify", verify, "prove the lake: manifests, files, rows, counts, and what each day is made of")
+    made.add_argument("--repair", action="store_true", help="make due what is broken; materialize or backfill reads it")
     made = command(
         "replay-quarantine",
         replay_quarantine,

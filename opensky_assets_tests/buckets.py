@@ -59,7 +59,7 @@ def files_of(lake: Path, *tops: str) -> dict[str, str]:
         path.relative_to(lake).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for root in roots
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != "commit.lock"
+        if path.is_file() and path.suffix != ".lock"
     }
 
 

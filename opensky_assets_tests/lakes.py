@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensky_assets.lake import Lake
+import pyarrow as pa
+
+from opensky_assets.lake import Held, Lake, Manifest, Staging
+from opensky_assets.lake.days import DayRows
+from opensky_assets.lake.days import write_days as publish_days
 from opensky_assets.lake.files import LocalFiles
+from opensky_assets.schemas import Contract
 
 
 @dataclass(frozen=True)
@@ -23,3 +29,22 @@ class LocalLake(Lake):
 
     def path(self, relative: str) -> Path:
         return self.root / relative
+
+
+def commit(lake: Lake, manifest: Manifest, staged: Mapping[str, Path], run: Staging) -> Manifest:
+    """Commit as an ingest does, that nobody disturbs."""
+    with lake.committing(manifest.table, manifest.source) as seen:
+        return lake.commit(manifest, staged, run, seen)
+
+
+def hold(lake: Lake, held: Held, staged: Path | None, run: Staging) -> None:
+    with lake.committing(held.table, held.source) as seen:
+        lake.hold(held, staged, run, seen)
+
+
+def write_days(
+    lake: Lake, contract: Contract, reader: pa.RecordBatchReader, days: Sequence[str]
+) -> tuple[dict[str, int], dict[str, pa.Table]]:
+    """Publish days of a table that is made of nothing; the rows, and the first rows, of each that has any."""
+    done, heads = publish_days(lake, contract, DayRows(reader, {day: {} for day in days}))
+    return {day: record.rows for day, record in done.records.items() if record.rows}, heads

@@ -21,7 +21,15 @@ from opensky_assets.partitions import DAILY
 from opensky_assets.resources.alerts import failure_alerts, tick_alerts
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import (
+    AIRCRAFT_DATABASE,
+    DATA_QUALITY_DAILY,
+    ENRICHED_FLIGHTS,
+    ENRICHED_STATES,
+    FLIGHTS,
+    STATE_VECTORS,
+    Contract,
+)
 from opensky_assets.settings import Settings
 from opensky_assets.sources.api import TERMS
 from opensky_assets.sources.landing import land_flights, open_api
@@ -176,8 +184,6 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         requests = list(run_requests(found, lake))
         waiting = f"; {found.waiting} groups of objects are left to the next tick" if found.waiting else ""
         context.log.info(f"{found.objects} objects listed, {len(requests)} runs asked for{waiting}")
-        if found.aircraft_awaited and requests:
-            context.log.warning("The source has no aircraft table yet: only raw tables are made until there is one")
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(f"{found.objects} objects, none new or changed{waiting}"),
@@ -189,23 +195,34 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 def run_requests(found: Arrivals, lake: Lake) -> Iterator[dg.RunRequest]:
     """The runs for what arrived. A run that needs reference tables which are not there yet makes them first."""
-    reference: Sequence[str] = REFERENCE_ASSETS if found.reference_missing and not found.aircraft_awaited else ()
+    reference: Sequence[str] = REFERENCE_ASSETS if found.reference_missing else ()
     for asked in found.asked:
         assets = [f"raw_{table}" for table in asked.tables] if asked.only_read else assets_of(asked.tables)
         key = f"{asked.first}…{asked.last} {'+'.join(asked.tables)} {asked.name}"
         yield _request(key, [*reference, *assets], (asked.first, asked.last))
     if found.aircraft is None or (found.reference_missing and found.asked):
         return
-    # Of a day whose raw rows were pruned, nothing could be made anew.
-    raw = set(lake.days(FLIGHTS.path))
-    days = list(takewhile(raw.__contains__, reversed(lake.days(ENRICHED_FLIGHTS.path))))
     key = f"aircraft {found.aircraft}"
+    days = _days_with_raw(lake, FLIGHTS, ENRICHED_FLIGHTS)
     if not days or found.reference_missing:
         yield _request(key, REFERENCE_ASSETS, None)
         return
     first = max(days[-1], (date.fromisoformat(days[0]) - ENRICHED_ANEW + timedelta(days=1)).isoformat())
     enriched = [name for name in assets_of([FLIGHTS.name]) if name != "raw_flights"]
-    yield _request(key, [AIRCRAFT_DATABASE.name, *enriched], (first, days[0]))
+    if lake.parquet(AIRCRAFT_DATABASE.path).metadata.num_rows:
+        yield _request(key, [AIRCRAFT_DATABASE.name, *enriched], (first, days[0]))
+        return
+    # The first table: all that was enriched without one.
+    yield _request(key, [AIRCRAFT_DATABASE.name, *enriched], (days[-1], days[0]))
+    if states := _days_with_raw(lake, STATE_VECTORS, ENRICHED_STATES):
+        yield _request(f"{key} of states", [AIRCRAFT_DATABASE.name, ENRICHED_STATES.name], (states[-1], states[0]))
+
+
+def _days_with_raw(lake: Lake, raw: Contract, enriched: Contract) -> list[str]:
+    """The newest days of an enriched table, newest first, down to one whose raw rows were pruned: of that one nothing
+    could be made anew."""
+    there = set(lake.days(raw.path))
+    return list(takewhile(there.__contains__, reversed(lake.days(enriched.path))))
 
 
 def _request(key: str, assets: Sequence[str], days: tuple[str, str] | None) -> dg.RunRequest:

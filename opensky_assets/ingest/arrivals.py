@@ -41,8 +41,7 @@ _DAY_IN_KEY = re.compile(r"(20\d\d)-?(\d\d)-?\d\d")
 class Asked:
     """One run: the days `first` to `last` (both included) of these raw tables and all that follows from them.
 
-    With `only_read`, nothing follows yet: the run is for objects whose names do not tell their days, or there is no
-    aircraft table to join with.
+    With `only_read`, nothing follows yet: the run is for objects whose names do not tell their days.
     `name` tells it from every other run, also from one for the same objects in the same versions: that may have
     failed, or its rows may be gone since.
     """
@@ -61,13 +60,11 @@ class Asked:
 @dataclass(frozen=True)
 class Arrivals:
     """What a look at the source found. `aircraft` names the run that reads the aircraft tables, where they are new,
-    `reference_missing` says that the lake has none yet, `aircraft_awaited` that the source has none either; `waiting`
-    slots are left to the next look."""
+    `reference_missing` says that the lake has no reference tables yet; `waiting` slots are left to the next look."""
 
     asked: tuple[Asked, ...]
     aircraft: str | None
     reference_missing: bool
-    aircraft_awaited: bool
     objects: int
     waiting: int
     cursor: str
@@ -145,8 +142,6 @@ def look(
     missing = not all(lake.exists(table.path) for table in (AIRCRAFT_DATABASE, AIRPORTS))
     aircraft = None
     if AIRCRAFT_SLOT in slots and memory.slots.get(AIRCRAFT_SLOT) != digests[AIRCRAFT_SLOT]:
-        if missing or AIRCRAFT_SLOT not in memory.slots:
-            memory.slots = {}  # nothing could be made of days that were read before
         dumps = slots[AIRCRAFT_SLOT]
         there = _Known.read(lake, [(AIRCRAFT_DATABASE.name, item) for item in dumps], bounds)
         if missing or any(there.days(AIRCRAFT_DATABASE.name, item) is None for item in dumps):
@@ -181,14 +176,11 @@ def look(
         taken = {slot: slots[slot] for slot in chosen[:done] if not slot.startswith("u")}
         asked = [_cut(run, taken, digests, seen_before, memory, source) for run in asked]
         name = _ask_for_unread(memory, slots, source, settings.file_limit, to_read)
-    awaited = missing and AIRCRAFT_SLOT not in slots
-    if awaited:
-        asked = [replace(run, only_read=True) for run in asked]
     read_anyway = {table for run in asked for table in run.tables}
     for day, tables in to_read.items():
         if not tables <= read_anyway:
             asked.append(Asked(day, day, tuple(sorted(tables)), name, only_read=True))
-    return Arrivals(tuple(asked), aircraft, missing, awaited, objects, len(changed) - done, memory.to_cursor())
+    return Arrivals(tuple(asked), aircraft, missing, objects, len(changed) - done, memory.to_cursor())
 
 
 # --- slots ---------------------------------------------------------------------------------------------------------

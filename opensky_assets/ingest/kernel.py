@@ -58,7 +58,8 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
     item = task.source
     with store.open(item) as raw:
         counting = CountingReader(raw, item.key)
-        ingest = _Ingest(task, store.uri, run)
+        name = lake.files.fresh(item.stem)
+        ingest = _Ingest(task, store.uri, run, name)
         try:
             try:
                 ingest.read(counting)
@@ -71,21 +72,20 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
         except Refused as refused:
             require_whole(counting, item)
             days = sorted(ingest.written) if task.days is None else task.days
-            held, path = held_back(task.contract.name, item, refused, days, run)
-            with lake.committing(item):
+            held, path = held_back(task.contract.name, item, refused, days, run, name)
+            with lake.committing(task.contract.name, item) as seen:
                 store.verify(item)
-                lake.hold(held, path, run)
+                lake.hold(held, path, run, seen)
             return held
-    with lake.committing(item):  # whoever commits last has seen the object as it is
+    with lake.committing(task.contract.name, item) as seen:  # whoever commits last has seen the object as it is
         store.verify(item)
-        lake.commit(manifest, staged, run)
-    return manifest
+        return lake.commit(manifest, staged, run, seen)
 
 
 class _Ingest:
     """The state of one object on its way: open files and counts."""
 
-    def __init__(self, task: Task, source_uri: str, run: Staging) -> None:
+    def __init__(self, task: Task, source_uri: str, run: Staging, name: str) -> None:
         self.task, self.source_uri = task, source_uri
         self.records = 0
         self.written: Counter[str] = Counter()
@@ -102,7 +102,8 @@ class _Ingest:
         self.layout: Layout | None = None
         self.good = DayFiles(
             folder / "rows",
-            f"{contract.path}/day={{day}}/{item.stem}.parquet",
+            contract.path,
+            name,
             contract.schema,
             sort_by=contract.key,
             dictionary=[column.name for column in contract.columns if column.repeats],
@@ -111,7 +112,8 @@ class _Ingest:
         )
         self.bad = DayFiles(
             folder / "rejects",
-            f"quarantine/{contract.name}/day={{day}}/{item.stem}.parquet",
+            f"quarantine/{contract.name}",
+            name,
             QUARANTINE.schema,
             sort_by=("line_number",),
             metadata=provenance,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -31,6 +31,8 @@ class Status(StrEnum):
     """Also where a day is over now that was not when the object was read."""
     OUTDATED = "outdated"
     """The object is as it was, but another contract or code wrote its rows; read again on request only."""
+    BROKEN = "broken"
+    """The object is as it was, but files of it are gone from the lake or have another size: it is read again."""
     UNCHANGED = "unchanged"
 
 
@@ -131,6 +133,7 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
     """List the source and compare. Raises `SourceError` where it cannot be listed."""
     tables = [*RAW_TABLES, AIRCRAFT_DATABASE.name]
     manifests = {table: lake.manifests(table) for table in tables}
+    broken = {table: broken_keys(lake, table, found) for table, found in manifests.items()}
     planned: list[Planned] = []
     unrecognised: list[str] = []
     outside: list[str] = []
@@ -150,7 +153,8 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
         elif found[1].first > found[1].last:
             outside.append(item.key)
         elif found[0] not in RAW_TABLES or _wanted(found[1], settings):
-            planned.append(_compare(item, *found, manifests[found[0]].get(item.key)))
+            table, period = found
+            planned.append(_compare(item, table, period, manifests[table].get(item.key), item.key in broken[table]))
     vanished = [m for table in tables for key, m in manifests[table].items() if key not in seen]
     return Plan(
         tuple(planned), tuple(vanished), tuple(unrecognised), tuple(outside), tuple(unreadable), frozenset(seen)
@@ -200,17 +204,37 @@ def _head(store: ObjectStore, item: SourceObject) -> bytes | None:
         return None
 
 
+def _lacks_api_rows(manifest: Manifest) -> bool:
+    """Whether an older version dropped rows of the API where a flight list had the day. They are records like others:
+    `flights` decides which of them count."""
+    return manifest.table == FLIGHTS.name and manifest.total.superseded > 0
+
+
 def _is_outdated(manifest: Manifest) -> bool:
     contract = RAW_TABLES.get(manifest.table)
     versions = (manifest.contract_version, manifest.code_version)
     return contract is not None and versions != (contract.version, CODE_VERSION)
 
 
-def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None) -> Planned:
+def broken_keys(lake: Lake, table: str, manifests: Mapping[str, Manifest]) -> set[str]:
+    """Keys of objects of which a published file is gone, or has another size than its manifest says."""
+    bases = ("reference",) if table == AIRCRAFT_DATABASE.name else (f"raw/{table}", f"quarantine/{table}")
+    sizes = {file.path: file.bytes for base in bases for file in lake.files.walk(base)} if manifests else {}
+    return {
+        key
+        for key, manifest in manifests.items()
+        for file in (*manifest.files, *(manifest.quarantine_files if len(bases) > 1 else ()))
+        if sizes.get(file.path) != file.bytes
+    }
+
+
+def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None, broken: bool) -> Planned:
     if manifest is None:
         status = Status.NEW
-    elif manifest.source != item or manifest.may_give_more(period):
+    elif manifest.source != item or manifest.may_give_more(period) or _lacks_api_rows(manifest):
         status = Status.CHANGED
+    elif broken:
+        status = Status.BROKEN
     elif _is_outdated(manifest):
         status = Status.OUTDATED
     else:

@@ -60,24 +60,30 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
     """Read every aircraft table of the source and publish the newest record of each aircraft.
 
     Nothing is read where no table is new, changed or gone. A table that cannot be read is held back; where it is in
-    the lake already, the whole database stays as it is. Raises `SourceError` where the source has no aircraft table.
+    the lake already, the whole database stays as it is. Where the source has no table that can be read, and the lake
+    has none, an empty database is published, so that flights are enriched without aircraft until there is one.
     """
     lake.claim(store.uri, source_kind(store))
-    with recording() as requests, lake.run([AIRCRAFT_DATABASE.name]) as run:
+    with recording() as requests, lake.files.lock("aircraft.lock"), lake.run([AIRCRAFT_DATABASE.name]) as run:
         plan = make_plan(store, lake, settings, today)
         planned = plan.of(AIRCRAFT_DATABASE.name)
         vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
         for key in vanished:
             report(f"warning: {key} is gone from the source; its aircraft stay in the lake until another table changes")
-        if not planned and not lake.exists(AIRCRAFT_DATABASE.path):
-            raise SourceError(f"{store.uri} has no aircraft table under metadata/ nor at its root")
         read = 0
         messages: list[str] = []
         if not lake.exists(AIRCRAFT_DATABASE.path) or any(o.status is not Status.UNCHANGED for o in planned):
             read, messages = _rebuild([o.source for o in planned], store, lake, run, settings, report)
+        if not lake.exists(AIRCRAFT_DATABASE.path):
+            why = "could be read" if planned else "is there, under metadata/ or at the source's root"
+            report(
+                f"warning: no aircraft table {why}: flights and states are enriched without aircraft "
+                "(aircraft_matched is false) until there is one"
+            )
+            staged = run.folder("aircraft") / "aircraft_database.parquet"
+            pq.write_table(AIRCRAFT_DATABASE.schema.empty_table(), staged, compression="zstd")
+            lake.files.swap(staged, AIRCRAFT_DATABASE.path, "")
     manifests = lake.manifests(AIRCRAFT_DATABASE.name)
-    if not lake.exists(AIRCRAFT_DATABASE.path):
-        raise SourceError("no aircraft table could be read: " + "; ".join(messages))
     rows = lake.parquet(AIRCRAFT_DATABASE.path).metadata.num_rows
     return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE), requests)
 
@@ -87,6 +93,11 @@ def _rebuild(
 ) -> tuple[int, list[str]]:
     tables: dict[str, AircraftTable] = {}
     messages: list[str] = []
+    token = lake.files.token(AIRCRAFT_DATABASE.path)
+
+    def hold(source: SourceObject, held: Held, staged: Path | None) -> None:
+        with lake.committing(AIRCRAFT_DATABASE.name, source) as seen:
+            lake.hold(held, staged, run, seen)
 
     def readable() -> Iterator[AircraftTable]:
         for source in sources:
@@ -94,12 +105,12 @@ def _rebuild(
                 table = persistently(partial(_read, source, store, settings.quarantine_limit))
             except SourceError as error:
                 messages.append(str(error))
-                held = Held(AIRCRAFT_DATABASE.name, source, Reason.UNREADABLE, str(error), (), None)
-                lake.hold(held, None, run)
+                hold(source, Held(AIRCRAFT_DATABASE.name, source, Reason.UNREADABLE, str(error), (), None), None)
                 continue
             except Refused as refused:
                 messages.append(f"{source.key}: {refused}")
-                lake.hold(*held_back(AIRCRAFT_DATABASE.name, source, refused, (), run), run)
+                name = lake.files.fresh(source.stem)
+                hold(source, *held_back(AIRCRAFT_DATABASE.name, source, refused, (), run, name))
                 continue
             report(f"{source.key}: {table.read:,} records, {table.rejects.num_rows:,} quarantined")
             tables[source.key] = AircraftTable(
@@ -118,7 +129,7 @@ def _rebuild(
     staged = run.folder("aircraft") / "aircraft_database.parquet"
     pq.write_table(merged.table, staged, compression="zstd")
     size = staged.stat().st_size
-    lake.publish({AIRCRAFT_DATABASE.path: staged})
+    lake.files.swap(staged, AIRCRAFT_DATABASE.path, token)
     for source in sources:
         if source.key in tables:
             table = tables[source.key]
@@ -157,7 +168,7 @@ def _commit(
     staged: dict[str, Path] = {}
     quarantine: tuple[OutputFile, ...] = ()
     if table.rejects.num_rows:
-        path = f"quarantine/{AIRCRAFT_DATABASE.name}/day={NO_DAY}/{source.stem}.parquet"
+        path = f"quarantine/{AIRCRAFT_DATABASE.name}/day={NO_DAY}/{lake.files.fresh(source.stem)}.parquet"
         staged[path] = run.folder("rejects") / "rejects.parquet"
         pq.write_table(table.rejects, staged[path], compression="zstd")
         quarantine = (OutputFile(path, table.rejects.num_rows, staged[path].stat().st_size),)
@@ -174,7 +185,8 @@ def _commit(
         quarantine_files=quarantine,
         notes={"dialect": str(table.dialect), "unread_values": table.notes},
     )
-    lake.commit(manifest, staged, run)
+    with lake.committing(manifest.table, source) as seen:
+        lake.commit(manifest, staged, run, seen)
 
 
 def publish_airports(lake: Lake) -> pa.Table:
@@ -183,5 +195,5 @@ def publish_airports(lake: Lake) -> pa.Table:
     with lake.run() as run:
         staged = run.folder("airports") / "airports.parquet"
         pq.write_table(table, staged, compression="zstd")
-        lake.publish({AIRPORTS.path: staged})
+        lake.files.swap(staged, AIRPORTS.path, lake.files.token(AIRPORTS.path))
     return table

@@ -9,6 +9,7 @@ import polars as pl
 
 from opensky_assets.ingest.parse import rejects_frame
 from opensky_assets.lake import Held, Staging
+from opensky_assets.lake.lake import HELD
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Reason
@@ -23,10 +24,13 @@ class Refused(Exception):
         self.reason = reason
 
 
-def held_back(table: str, item: SourceObject, refused: Refused, days: Iterable[str], run: Staging) -> tuple[Held, Path]:
-    """What `Lake.hold` takes: the held object, whose `days` are missing now, and its staged quarantine record."""
+def held_back(
+    table: str, item: SourceObject, refused: Refused, days: Iterable[str], run: Staging, name: str
+) -> tuple[Held, Path]:
+    """What `Lake.hold` takes: the held object, whose `days` are missing now, and its staged quarantine record, in a
+    file of this `name`."""
     message = f"{item.key}: {refused}"
-    files = DayFiles(run.folder("held"), f"quarantine/{table}/day={{day}}/{item.stem}-held.parquet", QUARANTINE.schema)
+    files = DayFiles(run.folder("held"), f"quarantine/{table}", f"{name}{HELD}", QUARANTINE.schema)
     record = rejects_frame([(NO_DAY, 0, None, refused.reason, message)])
     files.write(NO_DAY, record.with_columns(pl.lit(item.key).alias("object")).to_arrow())
     staged, (output,) = files.close()

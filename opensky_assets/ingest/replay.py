@@ -10,7 +10,6 @@ from datetime import date
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.plan import RAW_TABLES, make_plan, require_space
 from opensky_assets.ingest.runner import Report, ingest_objects
-from opensky_assets.ingest.supersede import supersede
 from opensky_assets.lake import Held, Lake, Manifest
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import ObjectStore, source_kind
@@ -84,7 +83,6 @@ def replay(
                         frozenset(day for m in (before, now) if m for day in m.days),
                     )
                 )
-            supersede(RAW_TABLES[table], lake, run, report)
     return Replay(sorted(done, key=lambda o: (o.table, o.key)), gone)
 
 

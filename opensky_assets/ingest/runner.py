@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from opensky_assets.ingest.kernel import Task, ingest_object
 from opensky_assets.lake import Held, Lake, Manifest, Staging
+from opensky_assets.lake.files import Overtaken
 from opensky_assets.schemas import Reason
 from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError
 from opensky_assets.sources.telemetry import Request, record, recording
@@ -92,9 +93,10 @@ def cores() -> int:
 
 
 def persistently(call: Callable[[], T]) -> T:
-    """What `call` returns, tried again where it raises `ObjectGone`. Raises the last `SourceError`."""
+    """What `call` returns, tried again where it raises `ObjectGone` or `Overtaken`. Raises the last of these, or any
+    other `SourceError` or `LakeError` at once."""
     for attempt in Retrying(
-        retry=retry_if_exception_type(ObjectGone),
+        retry=retry_if_exception_type((ObjectGone, Overtaken)),
         wait=wait_random_exponential(multiplier=0.5, max=10),
         stop=stop_after_attempt(ATTEMPTS),
         reraise=True,
@@ -109,7 +111,8 @@ def attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome
         return persistently(lambda: ingest_object(task, store, lake, run))
     except SourceError as error:
         held = Held(task.contract.name, task.source, Reason.UNREADABLE, str(error), task.days or (), None)
-        lake.hold(held, None, run)
+        with lake.committing(task.contract.name, task.source) as seen:
+            lake.hold(held, None, run, seen)
         return held
 
 

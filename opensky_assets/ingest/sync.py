@@ -10,7 +10,6 @@ from datetime import date
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.plan import Planned, make_plan, require_space
 from opensky_assets.ingest.runner import Outcome, Report, Runner, ingest_objects
-from opensky_assets.ingest.supersede import restored, supersede
 from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
@@ -83,8 +82,7 @@ def sync_days(
             if plan.is_gone(key):
                 lake.release(held)
         concerned = plan.of(contract.name, days)
-        again = restored(contract, lake)
-        waiting = [o for o in concerned if o.is_due(settings.refresh) or o.source.key in again]
+        waiting = [o for o in concerned if o.is_due(settings.refresh)]
         chosen = waiting[: settings.file_limit]
         outcomes: list[Outcome] = []
         if len(waiting) > len(chosen):
@@ -95,7 +93,6 @@ def sync_days(
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
             tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
             outcomes = runner(tasks, store, lake, run, settings.workers, report)
-        supersede(contract, lake, run, report)
     return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting), requests)
 
 
@@ -121,11 +118,9 @@ def _report(
         for day in asked.intersection(trouble.days):
             failed.setdefault(day, []).append(trouble.message)
     version = hashlib.sha256()
-    for key, manifest in sorted(manifests.items()):
+    for _, manifest in sorted(manifests.items()):
         if any(day in facts for day in manifest.days):
-            version.update(
-                f"{key} {manifest.source.etag} {manifest.contract_version} {manifest.code_version}\n".encode()
-            )
+            version.update(version_of(manifest).encode())
     return SyncReport(
         contract.name,
         facts,
@@ -137,6 +132,11 @@ def _report(
         version.hexdigest()[:16],
         requests,
     )
+
+
+def version_of(manifest: Manifest) -> str:
+    """What changes with the rows of an object."""
+    return f"{manifest.source.key} {manifest.source.etag} {manifest.contract_version} {manifest.code_version}\n"
 
 
 def day_facts(manifests: Mapping[str, Manifest], days: Sequence[str]) -> dict[str, DayFacts]:

@@ -12,7 +12,7 @@ from dagster import ConfigurableIOManager, InputContext, OutputContext, Resource
 
 from opensky_assets.io_managers.metadata import preview
 from opensky_assets.lake import Lake, LakeError
-from opensky_assets.lake.parquet import DayFiles, split_days
+from opensky_assets.lake.days import DayRows, write_days
 from opensky_assets.partitions import NO_EVENTS, day_event
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
@@ -40,24 +40,27 @@ class MaterializedButGone(LakeError):
 class LakeIOManager(ConfigurableIOManager):
     """Writes a frame that has a `day` column, ordered by day, as one file a day; loads the days that are asked for.
 
-    Takes an Arrow table or reader. Gives, by the annotation of the input: `pa.Table` (the default),
-    `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame`, `duckdb.DuckDBPyRelation` or
-    `pyspark.sql.DataFrame`.
+    Takes an Arrow table or reader, or `DayRows`, which also say what each day is made of. Gives, by the annotation of
+    the input: `pa.Table` (the default), `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame`,
+    `duckdb.DuckDBPyRelation` or `pyspark.sql.DataFrame`.
     """
 
     opensky: ResourceDependency[OpenSkyResource]
     spark: ResourceDependency[SparkResource]
     monitor: ResourceDependency[MonitorResource]
 
-    def handle_output(self, context: OutputContext, obj: pa.Table | pa.RecordBatchReader) -> None:
+    def handle_output(self, context: OutputContext, obj: pa.Table | pa.RecordBatchReader | DayRows) -> None:
         contract = CONTRACTS[context.asset_key.path[-1]]
-        reader = obj.to_reader() if isinstance(obj, pa.Table) else obj
         asked = list(context.asset_partition_keys)
+        if not isinstance(obj, DayRows):
+            obj = DayRows(obj.to_reader() if isinstance(obj, pa.Table) else obj, {day: {} for day in asked})
         step = context.step_context
         # Rows of a reader are made while they are written.
         with tried_again(step.previous_attempt_count), self.monitor.measure() as measured:
             lake = self.opensky.open_lake()
-            rows, heads = write_days(lake, contract, reader, asked)
+            done, heads = write_days(lake, contract, obj)
+            done.require_all(contract.name)
+        rows = {day: record.rows for day, record in done.records.items()}
         metadata = context.output_metadata or {}
         facts: dict[str, dict[str, Any]] = {}
         for day in asked:
@@ -70,6 +73,9 @@ class LakeIOManager(ConfigurableIOManager):
                 "dagster/uri": lake.uri(f"{contract.path}/day={day}"),
                 **({"preview": preview(heads[day])} if day in heads else {}),
             }
+        for day in sorted(done.changed - set(asked)):  # made anew since rows of the run's days have a part in it
+            new = {"dagster/partition_row_count": rows[day], "dagster/uri": lake.uri(f"{contract.path}/day={day}")}
+            context.log_event(day_event(context.asset_key, day, new, _code_versions(context)))
         for day, found in measured.on_last_day(facts, sum(rows.values())).items():
             if NO_EVENTS in metadata:
                 context.log_event(day_event(context.asset_key, day, found, _code_versions(context)))
@@ -105,34 +111,6 @@ class LakeIOManager(ConfigurableIOManager):
 def _code_versions(context: OutputContext) -> dict[dg.AssetKey, str | None]:
     node = context.step_context.job_def.asset_layer.get(context.asset_key)
     return {context.asset_key: node.code_version}
-
-
-def write_days(
-    lake: Lake, contract: Contract, reader: pa.RecordBatchReader, asked: list[str]
-) -> tuple[dict[str, int], dict[str, pa.Table]]:
-    """Publish the days in `reader`; of the days `asked` for, those without a row lose their file.
-
-    Memory is bounded by a day's row group. Returns the rows and the first rows of each day. Raises `ValueError` for
-    a day that nobody asked for.
-    """
-    heads: dict[str, pa.Table] = {}
-    with lake.run() as run:
-        name = contract.path.rsplit("/", 1)[-1]
-        files = DayFiles(
-            run.folder(name),
-            f"{contract.path}/day={{day}}/{name}.parquet",
-            contract.schema,
-            metadata={"opensky.contract_version": contract.version},
-        )
-        for day, part in split_days(reader):
-            if day not in asked:
-                raise ValueError(f"{contract.name}: rows of {day}, which is not among the days of this run")
-            heads.setdefault(day, part.slice(0, 5))
-            files.write(day, part)
-        staged, outputs = files.close()
-        # All files of the days, since Spark writes several a day.
-        lake.publish(staged, drop=[path for found in lake.day_files(contract.path, asked).values() for path in found])
-    return {output.path.split("day=")[1][:10]: output.rows for output in outputs}, heads
 
 
 def _known_rows(context: InputContext, days: Sequence[str]) -> dict[str, int | None]:

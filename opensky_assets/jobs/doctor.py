@@ -15,8 +15,10 @@ from pathlib import Path
 import psutil
 
 from opensky_assets.dagster_home import dagster_home, history
+from opensky_assets.ingest.plan import RAW_TABLES, broken_keys
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.lake.files import nearest_folder
+from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings, SettingsError, load_settings
 from opensky_assets.sources.store import SourceError, open_source, source_kind
 from opensky_assets.spark import SparkUnavailable, prepare_process
@@ -133,12 +135,16 @@ def _lake(settings: Settings) -> Finding:
             lake.publish({name: staged})
             read = lake.files.read(name).decode()
             lake.publish({}, drop=[name])
+        broken = sum(len(broken_keys(lake, t, lake.manifests(t))) for t in (*RAW_TABLES, AIRCRAFT_DATABASE.name))
     except LakeError as error:
         return Finding("lake", settings.lake, str(error))
     if read != name:
         return Finding("lake", str(lake), "gives back something else than was written: is it one store?")
     free = lake.files.free_bytes()
     found = f"{lake} can be read and written"
+    if broken:
+        told = f"{broken} object{'' if broken == 1 else 's'} whose files are gone or of another size"
+        return Finding("lake", f"{lake} has {told}", "run `opensky-assets verify`, then materialize their days again")
     if free is not None:
         found += f", {free / 1e9:.1f} GB free"
         if free < LEAST_FREE_GB * 1e9:

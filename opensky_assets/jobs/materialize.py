@@ -21,8 +21,6 @@ from opensky_assets.schemas import (
     AIRCRAFT_DATABASE,
     AIRPORTS,
     DATA_QUALITY_DAILY,
-    ENRICHED_FLIGHTS,
-    ENRICHED_STATES,
     FLIGHTS,
     STATE_VECTORS,
 )
@@ -30,9 +28,10 @@ from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import open_source, source_kind
+from opensky_assets.transforms.due import due_by_table
 
 FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
-FLIGHT_ASSETS = ("raw_flights", "enriched_flights", *FLIGHT_MARTS)
+FLIGHT_ASSETS = ("raw_flights", "flights", "enriched_flights", *FLIGHT_MARTS)
 STATE_ASSETS = ("raw_state_vectors", "enriched_state_vectors")
 EVERY_DAY = (DATA_QUALITY_DAILY.name, "daily_report")
 BENCHMARK_ASSETS = ("ingest_benchmark", "benchmark_report")
@@ -91,11 +90,11 @@ def backfill(
     """Like `materialize`, but only for what is missing, in runs over at most `chunk` days of the calendar, by default
     one run over all, and with progress; 0 where all went well.
 
-    A day is missing where an object of it is not in the lake as it is in the source, or where the lake has not all of
-    the day's tables. So the same command goes on where it was interrupted.
+    A day is missing where an object of it is not in the lake as it is in the source, or where one of its tables is not
+    made yet, or of other inputs than the lake has now. So the same command goes on where it was interrupted.
     """
     began = time.monotonic()
-    made = _made_days(open_lake(settings))
+    lake = open_lake(settings)
     told: list[int] = []
 
     def ranges(plan: Plan, done: set[str]) -> Iterator[tuple[str, str]]:
@@ -103,7 +102,8 @@ def backfill(
         due = {
             day for table in RAW_TABLES for o in plan.of(table) if o.is_due(settings.refresh) for day in o.days or ()
         }
-        days = [day for day in wanted if day in due or day not in made]
+        due |= {day for days in due_by_table(lake, wanted).values() for day in days}
+        days = [day for day in wanted if day in due]
         found = chunks(days, chunk)
         raw = [o for table in RAW_TABLES for o in plan.of(table)]
         if not days and not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
@@ -135,14 +135,6 @@ def chunks(days: Sequence[str], size: int | None) -> list[tuple[str, str]]:
         else:
             found.append((day, day))
     return found
-
-
-def _made_days(lake: Lake) -> set[str]:
-    """The days of which the lake has all tables."""
-    made = set(lake.days(DATA_QUALITY_DAILY.path))
-    for raw, enriched in ((FLIGHTS, ENRICHED_FLIGHTS), (STATE_VECTORS, ENRICHED_STATES)):
-        made -= set(lake.days(raw.path)) - set(lake.days(enriched.path))
-    return made
 
 
 def _run_ranges(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.prune import Pruning
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings
+from opensky_assets.transforms.verify import Verified
 
 SECONDS_PER_MB = {"flights": 0.15, "state_vectors": 0.07}
 """Measured on two cores, per megabyte of the compressed object: reading, checking and writing."""
@@ -74,6 +75,27 @@ def prune_lines(found: Pruning, dry_run: bool) -> Iterable[str]:
     yield f"{len(found.items)} files and folders, {found.bytes:,} bytes {verb}"
     for table, days in found.days.items():
         yield f"  {table} {'would lose' if dry_run else 'loses'} rows of {len(days)} days: {_told(days)}"
+
+
+def verify_lines(found: Verified, removed: Sequence[str] | None) -> Iterable[str]:
+    """What verify found; `removed` are the records that a repair took away."""
+    yield (
+        f"{found.objects:,} objects and {found.days:,} days, {found.files:,} files with {found.rows:,} rows: "
+        f"{len(found.problems):,} problem{'' if len(found.problems) == 1 else 's'}"
+    )
+    for problem in found.problems[:MOST_LISTED]:
+        yield f"  {problem}"
+    if len(found.problems) > MOST_LISTED:
+        yield f"  and {len(found.problems) - MOST_LISTED:,} more"
+    for path, days in found.due.items():
+        yield f"  due, since its inputs have changed: {path}, {len(days)} days: {_told(days)}"
+    if found.strays:
+        told = f"{len(found.strays):,} files that no record names, as {found.strays[0]}"
+        yield f"  {told}: `opensky-assets prune` removes them"
+    if removed is not None and removed:
+        yield f"  {len(removed):,} records removed, so that their objects and days are due again"
+    if found.problems or found.due:
+        yield "  `opensky-assets backfill --from … --to …` makes what is due, from the source as it is now"
 
 
 def replay_lines(done: Replay) -> Iterable[str]:

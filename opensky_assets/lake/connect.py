@@ -53,6 +53,8 @@ def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
 def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
     return {
         pa.string(): "VARCHAR",
         pa.int8(): "TINYINT",

@@ -29,6 +29,10 @@ class LakeUnavailable(LakeError):
     """The store of the lake has trouble of its own, or cannot be reached: worth another try."""
 
 
+class Overtaken(LakeUnavailable):
+    """Another run has replaced a file since this one read it. Nothing of this run's version is published."""
+
+
 @dataclass(frozen=True, order=True)
 class Stored:
     """A file of the lake: its path there, its bytes, when it was last written (unix seconds)."""
@@ -95,12 +99,31 @@ class Files(Protocol):
         """Its bytes. Raises `FileNotFoundError`."""
         ...
 
+    def read_version(self, path: str) -> tuple[bytes | None, str]:
+        """The bytes of a file, `None` where there is none, and the token of this state, for `swap`."""
+        ...
+
+    def token(self, path: str) -> str:
+        """The token alone."""
+        ...
+
+    def fresh(self, name: str) -> str:
+        """The name, without its suffix, under which new bytes of a data file are put. In a folder the name itself: a
+        rename swaps the old bytes and the new ones. In a bucket a name that no bytes had before or will have: a put or
+        delete that arrives late, from a process that was stopped, can then harm no file of another run."""
+        ...
+
     def send(self, staged: Path, path: str) -> Sent:
         """Hand over a staged file that another process is to `put` in place later, maybe on another machine."""
         ...
 
     def put(self, staged: Path | Sent, path: str) -> None:
         """Put a staged file in place, so that a reader sees the old one or the new one, whole. It may be moved."""
+        ...
+
+    def swap(self, staged: Path, path: str, seen: str) -> None:
+        """Put a staged file in the place of the state whose token is `seen`. In a folder the caller holds the lock
+        under which `seen` was read; in a bucket the store compares. Raises `Overtaken` where the state is another."""
         ...
 
     def put_first(self, text: str, path: str) -> bool:
@@ -119,8 +142,9 @@ class Files(Protocol):
         """Hold the lock of that name, once nobody else does."""
         ...
 
-    def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
-        """The lock under which an object's files and its manifest are published."""
+    def commit_lock(self, name: str = "commit") -> AbstractContextManager[None]:
+        """What keeps others from publishing between `read_version` and `swap`: in a folder a lock of this name; in a
+        bucket nothing, since `swap` compares."""
         ...
 
     def run(self) -> AbstractContextManager[tuple[Staging, float | None]]:
@@ -157,6 +181,18 @@ def _writing(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _explain(error, root) from error
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the entries of a folder, on the disk before anything that follows."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def nearest_folder(path: Path) -> Path:
@@ -239,6 +275,21 @@ class LocalFiles:
         except OSError as error:
             raise _explain(error, self.root) from None
 
+    def read_version(self, path: str) -> tuple[bytes | None, str]:
+        try:
+            return self.read(path), ""
+        except FileNotFoundError:
+            return None, ""
+
+    def token(self, path: str) -> str:
+        return ""
+
+    def fresh(self, name: str) -> str:
+        return name
+
+    def swap(self, staged: Path, path: str, seen: str) -> None:
+        self.put(staged, path)
+
     def send(self, staged: Path, path: str) -> Sent:
         return Sent(str(staged))  # all machines see the folder
 
@@ -247,10 +298,12 @@ class LocalFiles:
         if isinstance(staged, Sent):
             staged = Path(staged.handle)
         with _writing(self.root):
+            _sync(staged)
             for again in range(ATTEMPTS):
                 try:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(staged, target)
+                    _sync(target.parent)
                     return
                 except FOLDER_VANISHED:  # another run removed the day's last file, and its folder, this moment
                     if again == ATTEMPTS - 1 or not staged.exists():
@@ -259,7 +312,9 @@ class LocalFiles:
     def put_first(self, text: str, path: str) -> bool:
         if (self.root / path).exists():
             return False
-        with self.run() as (run, _):
+        with self.run() as (run, _), self.commit_lock():
+            if (self.root / path).exists():
+                return False
             staged = run.path / "first"
             staged.write_text(text)
             self.put(staged, path)
@@ -288,8 +343,8 @@ class LocalFiles:
         finally:
             held.release()
 
-    def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
-        return self.lock("commit.lock")  # one for all: publishing is a rename
+    def commit_lock(self, name: str = "commit") -> AbstractContextManager[None]:
+        return self.lock(f"{name}.lock")
 
     @contextmanager
     def run(self) -> Iterator[tuple[Staging, float | None]]:

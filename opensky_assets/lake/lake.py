@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from opensky_assets.lake.files import Files, LakeError, LocalFiles, Sent, Stored
-from opensky_assets.lake.manifest import Held, Manifest, OutputFile
+from opensky_assets.lake.files import Files, LakeError, LocalFiles, Overtaken, Sent, Stored
+from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest
 from opensky_assets.lake.staging import Staging
 from opensky_assets.sources.s3 import S3Place
 from opensky_assets.sources.store import SourceObject
@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
     from opensky_assets.settings import Settings
 
+T = TypeVar("T")
+
 CLAIM = "_manifest/source.json"
+
+HELD = "-held"
+"""How the names of files end that hold what is known of an object that was held back."""
+
+FORGOTTEN = "forgotten"
+"""Note of a manifest that stands in a bucket for one whose rows were removed."""
+
+KEY_HASH_DIGITS = 16
 
 READS_AT_ONCE = 16
 """Manifests are small: over a network, nearly all of their time is waiting."""
@@ -51,7 +61,9 @@ class Lake:
     @staticmethod
     def from_json(text: str) -> Lake:
         given = json.loads(text)
-        return Lake.at(Path(given["folder"])) if "folder" in given else _in_bucket(S3Place(**given["place"]))
+        if "folder" in given:
+            return Lake.at(Path(given["folder"]))
+        return _in_bucket(S3Place(**given["place"]), given["lease_s"])
 
     # --- paths -------------------------------------------------------------------------------------------------
 
@@ -66,7 +78,28 @@ class Lake:
         return self.files.find(path) is not None
 
     def day_files(self, table_path: str, days: Iterable[str]) -> dict[str, list[str]]:
-        """The files of each of the days that has any, in the order of their names."""
+        """The files of each of the days that has any, in the order of their names: in a bucket, where another version
+        may stand beside them for a moment, those that the day's record, or a manifest, names."""
+        listed = self.listed_files(table_path, days)
+        if isinstance(self.files, LocalFiles):
+            return listed
+        group, _, table = table_path.partition("/")
+        if group in ("raw", "quarantine"):
+            paths = [path for files in listed.values() for path in files]
+            manifests = list(self.manifests_of(table, {key_hash_in(path) for path in paths}))
+            named = {f.path for m in manifests for f in (*m.files, *m.quarantine_files)}
+            named |= {path for path in paths if path.removesuffix(".parquet").endswith(HELD)}
+            found = {day: [path for path in files if path in named] for day, files in listed.items()}
+            return {day: files for day, files in found.items() if files}
+        records = self.day_records(table_path, listed)
+        found = {
+            day: [file.path for file in records[day].files] if day in records else files
+            for day, files in listed.items()
+        }
+        return {day: files for day, files in found.items() if files}
+
+    def listed_files(self, table_path: str, days: Iterable[str]) -> dict[str, list[str]]:
+        """All files of each of the days that has any, whether they count or not, in the order of their names."""
         found: dict[str, list[str]] = {day: [] for day in days}
         for file in self.files.walk_folders(table_path, (f"day={day}" for day in found)):
             if file.path.endswith(".parquet"):
@@ -130,44 +163,66 @@ class Lake:
     # --- manifests -----------------------------------------------------------------------------------------------
 
     def manifests(self, table: str) -> dict[str, Manifest]:
-        """The manifests of a table by key of the source object."""
-        paths = self._records(table, held=False)
-        return {m.source.key: m for m in (Manifest.from_json(text) for text in self._read_all(paths))}
+        """The manifests of a table by key of the source object. Raises `LakeError` for one that does not read."""
+        return {m.source.key: m for m in self._manifests(self._records(table, held=False))}
 
     def manifests_of(self, table: str, key_hashes: Collection[str]) -> Iterator[Manifest]:
-        """The manifests of objects the hash of whose key begins with one of `key_hashes` (8 digits)."""
-        paths = [path for path in self._records(table, held=False) if path.rsplit("/", 1)[1][:8] in key_hashes]
-        return (Manifest.from_json(text) for text in self._read_all(paths))
+        """The manifests of objects the hash of whose key is, or begins with, one of `key_hashes`: files that an older
+        version named tell its first 8 digits."""
+        whole = [f"_manifest/{table}/{name}.json" for name in sorted(key_hashes) if len(name) == KEY_HASH_DIGITS]
+        begins = {name for name in key_hashes if len(name) < KEY_HASH_DIGITS}
+        if begins:
+            listed = self._records(table, held=False)
+            whole += [path for path in listed if path.rsplit("/", 1)[1][:8] in begins and path not in whole]
+        return iter(self._manifests(whole))
+
+    def _manifests(self, paths: Iterable[str]) -> Iterator[Manifest]:
+        found = self._records_at(list(paths), Manifest.from_json)
+        return (manifest for manifest in found if FORGOTTEN not in manifest.notes)
+
+    def _records_at(self, paths: Sequence[str], read: Callable[[str], T]) -> Iterator[T]:
+        for path, text in zip(paths, self.read_texts(paths), strict=True):
+            if text is None:
+                continue
+            try:
+                yield read(text)
+            except DamagedRecord as error:
+                raise LakeError(
+                    f"the lake {self}: {path} cannot be read: {error}. `opensky-assets verify --repair` removes it, "
+                    "and its object is read again"
+                ) from None
 
     def manifests_at(self, table: str, key_hashes: Iterable[str]) -> dict[str, Manifest]:
         """The manifests of objects with these hashes of their keys, by key, without listing the others."""
-        paths = [f"_manifest/{table}/{name}.json" for name in key_hashes]
-        return {m.source.key: m for m in (Manifest.from_json(text) for text in self._read_all(paths))}
+        return {m.source.key: m for m in self._manifests(f"_manifest/{table}/{name}.json" for name in key_hashes)}
 
     def held(self, table: str) -> dict[str, Held]:
-        """The objects of a table that were held back, by key."""
-        found = (Held.from_json(text) for text in self._read_all(self._records(table, held=True)))
-        return {held.source.key: held for held in found}
+        """The objects of a table that were held back, by key. Records older than the object's manifest do not count."""
+        found = list(self._records_at(self._records(table, held=True), Held.from_json))
+        manifests = self.manifests_at(table, [held.source.key_hash for held in found])
+        return {
+            held.source.key: held
+            for held in found
+            if (manifest := manifests.get(held.source.key)) is None or manifest.generation <= held.generation
+        }
 
     def _records(self, table: str, held: bool) -> list[str]:
         paths = (file.path for file in self.files.walk(f"_manifest/{table}"))
         return [path for path in paths if path.endswith(".json") and path.endswith(".held.json") == held]
 
-    def _read_all(self, paths: Sequence[str]) -> Iterator[str]:
-        """The texts of small files. One that is gone since it was listed is left out."""
+    def read_texts(self, paths: Iterable[str]) -> list[str | None]:
+        """The texts of small files, `None` for those that are not there."""
 
         def read(path: str) -> str | None:
             try:
-                return self.files.read(path).decode()
+                return self.files.read(path).decode(errors="replace")
             except FileNotFoundError:
                 return None
 
         if isinstance(self.files, LocalFiles):
-            texts: Iterable[str | None] = map(read, paths)
-        else:
-            with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-                texts = list(pool.map(read, paths))
-        return (text for text in texts if text is not None)
+            return [read(path) for path in paths]
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            return list(pool.map(read, paths))
 
     def committed(self, table: str, days: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
         """The files, with their rows, that the manifests of a raw table name for each of `days` that has any."""
@@ -178,6 +233,18 @@ class Lake:
                     found[output.day].append((output.path, output.rows))
         return {day: sorted(files) for day, files in found.items() if files}
 
+    def day_records(self, table_path: str, days: Iterable[str]) -> dict[str, DayRecord]:
+        """The records of those of `days` of a table that have one; one that does not read counts as missing."""
+        wanted = list(days)
+        texts = self.read_texts(record_path(table_path, day) for day in wanted)
+        found = {day: _parsed_text(DayRecord.from_json, text) for day, text in zip(wanted, texts, strict=True)}
+        return {day: record for day, record in found.items() if record is not None}
+
+    def recorded_days(self, table_path: str) -> list[str]:
+        """All days of a table that have a record."""
+        names = (file.path.rsplit("/", 1)[1] for file in self.files.walk(f"_manifest/{table_path}"))
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
     # --- writing -------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -187,14 +254,17 @@ class Lake:
         with self.files.run() as (run, before):
             if before is not None:
                 for table in tables:
-                    for file in list(self.unnamed(table, before)):
-                        self.files.delete(file.path)
+                    self.sweep(table, [file.path for file in self.unnamed(table, before)], run)
             yield run
 
     def named(self, table: str) -> set[str]:
         """The files of a raw table, and of its quarantine, that its manifests and records of held objects name."""
-        named = {f.path for m in self.manifests(table).values() for f in (*m.files, *m.quarantine_files)}
-        return named | {held.quarantine_file.path for held in self.held(table).values() if held.quarantine_file}
+        return self._named(self.manifests(table).values(), self.held(table).values())
+
+    @staticmethod
+    def _named(manifests: Iterable[Manifest], held: Iterable[Held]) -> set[str]:
+        named = {f.path for m in manifests for f in (*m.files, *m.quarantine_files)}
+        return named | {h.quarantine_file.path for h in held if h.quarantine_file}
 
     def unnamed(self, table: str, before: float) -> Iterator[Stored]:
         """Files of a raw table, or of its quarantine, that no manifest names and that were written `before`."""
@@ -203,6 +273,40 @@ class Lake:
         for file in listed:
             if file.path.endswith(".parquet") and file.path not in named and file.modified < before:
                 yield file
+
+    def sweep(self, table: str, paths: Iterable[str], run: Staging) -> list[str]:
+        """Remove files of a raw table that no manifest names; those that were removed. Each is looked at once more
+        where nobody can publish at the same time, since a run may have named it by now.
+
+        In a bucket a run may have been stopped between its files and its manifest. So the manifest of the object is
+        written anew first: the one that this run still wants to put is refused then.
+        """
+        by_key: dict[str, list[str]] = {}
+        for path in paths:
+            by_key.setdefault(key_hash_in(path), []).append(path)
+        removed: list[str] = []
+        for name, found in by_key.items():
+            with self.files.commit_lock():
+                manifests = list(self.manifests_of(table, [name]))
+                held = [h for m in manifests for h in [self.held_at(table, m.source)] if h]
+                held += [h for h in [self._held(f"_manifest/{table}/{name}")] if h]
+                left = sorted(set(found) - self._named(manifests, held))
+                if left and not isinstance(self.files, LocalFiles):
+                    for manifest in manifests:
+                        self._fence(manifest, run)
+                self.publish({}, drop=left)
+                removed += left
+        return removed
+
+    def _fence(self, manifest: Manifest, run: Staging) -> None:
+        """Write a manifest anew as it is, so that what was to replace the state before is refused."""
+        path = _record_of(manifest.table, manifest.source)
+        text, seen = self.files.read_version(path)
+        if text is None or Manifest.from_json(text.decode()).generation != manifest.generation:
+            raise Overtaken(f"the lake {self}: another run has published {manifest.source.key} meanwhile; run again")
+        record = run.folder("fence") / "manifest.json"
+        record.write_text(replace(manifest, generation=manifest.generation + 1).to_json())
+        self.files.swap(record, path, seen)
 
     @contextmanager
     def task(self, run: Staging) -> Iterator[Staging]:
@@ -224,70 +328,127 @@ class Lake:
         self.files.together(partial(self.files.put, staged, path) for path, staged in files.items())
         self.files.together(partial(self.files.delete, path) for path in drop if path not in files)
 
-    def committing(self, item: SourceObject) -> AbstractContextManager[None]:
-        """Hold off other runs, so that the files of an object and its manifest come from one of them."""
-        return self.files.commit_lock(item.key_hash)
+    @contextmanager
+    def committing(self, table: str, item: SourceObject) -> Iterator[Seen]:
+        """Hold off other runs, or notice them, so that the files of an object and its manifest come from one run. What
+        the caller tests in between, as whether the object is still the same, holds when `commit` is through."""
+        with self.files.commit_lock():
+            base = _record_of(table, item)
+            (text, manifest_token), (held_text, held_token) = (
+                self.files.read_version(path) for path in (base, _held_of(table, item))
+            )
+            yield Seen(parsed(Manifest.from_json, text), manifest_token, parsed(Held.from_json, held_text), held_token)
 
-    def commit(self, manifest: Manifest, staged: Mapping[str, Path], run: Staging) -> None:
-        """Publish the files of one source object and then its manifest, which makes them count."""
+    def commit(self, manifest: Manifest, staged: Mapping[str, Path], run: Staging, seen: Seen) -> Manifest:
+        """Publish the files of one source object and then its manifest, which makes them count; as it was written.
+        `seen` is what `committing` gave. Raises `Overtaken`."""
         if not manifest.lawful:
             raise LakeError(
                 f"{manifest.source.key}: read {manifest.read} records but {manifest.total.written} written + "
                 f"{manifest.total.quarantined} quarantined + {manifest.total.superseded} superseded; nothing of it is "
                 "published. This is a defect of the ingest: please report it with the object"
             )
-        base = f"_manifest/{manifest.table}/{manifest.source.key_hash}"
-        old: set[str] = set()
-        for text in self._read_all([f"{base}.json"]):
-            before = Manifest.from_json(text)
-            old |= {f.path for f in (*before.files, *before.quarantine_files)}
-        held = self._held(base)
-        if held and held.quarantine_file:
-            old.add(held.quarantine_file.path)
-        new = {f.path for f in (*manifest.files, *manifest.quarantine_files)}
+        before, held = seen.manifest, seen.held
+        generation = before.generation + (before != manifest) if before else 1
+        manifest = replace(manifest, generation=generation)
+        old = self._named([before] if before else [], [held] if held else [])
+        new = self._named([manifest], [])
         record = run.folder("manifest") / "manifest.json"
         record.write_text(manifest.to_json())
         self.publish(staged)
-        self.publish({f"{base}.json": record}, drop=[*sorted(old - new), *([f"{base}.held.json"] if held else [])])
+        self.files.swap(record, _record_of(manifest.table, manifest.source), seen.manifest_token)
+        stale = [_held_of(manifest.table, manifest.source)] if held else []
+        self.publish({}, drop=[*sorted(old - new), *stale])
+        return manifest
 
-    def hold(self, held: Held, staged: Path | None, run: Staging) -> None:
-        """Record that a version of an object was held back. What was published of it before stays."""
-        base = f"_manifest/{held.table}/{held.source.key_hash}"
+    def hold(self, held: Held, staged: Path | None, run: Staging, seen: Seen) -> None:
+        """Record that a version of an object was held back. What was published of it before stays. Raises
+        `Overtaken`."""
+        held = replace(held, generation=seen.manifest.generation if seen.manifest else 0)
         record = run.folder("held") / "held.json"
         record.write_text(held.to_json())
-        before = self._held(base)
-        old, new = before.quarantine_file if before else None, held.quarantine_file
+        old, new = seen.held.quarantine_file if seen.held else None, held.quarantine_file
         if new and staged:
             self.publish({new.path: staged})
+        self.files.swap(record, _held_of(held.table, held.source), seen.held_token)
         stale = [old.path] if old and (new is None or new.path != old.path) else []
-        self.publish({f"{base}.held.json": record}, drop=stale)
+        self.publish({}, drop=stale)
 
     def _held(self, base: str) -> Held | None:
-        return next((Held.from_json(text) for text in self._read_all([f"{base}.held.json"])), None)
+        return next(iter(self._records_at([f"{base}.held.json"], Held.from_json)), None)
 
-    def held_at(self, held: Held) -> Held | None:
+    def held_at(self, table: str, item: SourceObject) -> Held | None:
         """What is on record now of an object that was held back."""
-        return self._held(f"_manifest/{held.table}/{held.source.key_hash}")
+        return self._held(f"_manifest/{table}/{item.key_hash}")
 
     def release(self, held: Held) -> None:
         """Forget that an object was held back, since the source does not have it any more."""
-        self._drop_record(f"_manifest/{held.table}/{held.source.key_hash}.held.json", [held.quarantine_file])
+        file = [held.quarantine_file.path] if held.quarantine_file else []
+        self.publish({}, drop=[_held_of(held.table, held.source)])
+        self.publish({}, drop=file)
 
-    def forget(self, manifest: Manifest) -> None:
-        """Remove the rows of an object, published and quarantined."""
-        record = f"_manifest/{manifest.table}/{manifest.source.key_hash}.json"
-        self._drop_record(record, [*manifest.files, *manifest.quarantine_files])
+    def forget(self, manifest: Manifest, run: Staging, seen: Seen) -> None:
+        """Remove the rows of an object, published and quarantined. Its manifest goes first: from then on its files do
+        not count. In a bucket a manifest without files stays in its place, since a delete that arrives late would hit
+        the one of a run that has read the object again. Raises `Overtaken`."""
+        path = _record_of(manifest.table, manifest.source)
+        if isinstance(self.files, LocalFiles):
+            self.files.delete(path)
+        else:
+            empty = replace(manifest, read=0, days={}, reasons={}, files=(), quarantine_files=())
+            empty = replace(empty, notes={FORGOTTEN: True}, generation=manifest.generation + 1)
+            record = run.folder("manifest") / "manifest.json"
+            record.write_text(empty.to_json())
+            self.files.swap(record, path, seen.manifest_token)
+        self.publish({}, drop=[file.path for file in (*manifest.files, *manifest.quarantine_files)])
 
-    def _drop_record(self, record: str, files: Iterable[OutputFile | None]) -> None:
-        """The record goes first: from then on its files do not count."""
-        self.publish({}, drop=[record])
-        self.publish({}, drop=[file.path for file in files if file])
+
+@dataclass(frozen=True)
+class Seen:
+    """What the lake has of an object before a commit, and the tokens of this state. A record that does not read
+    counts as missing: it is replaced."""
+
+    manifest: Manifest | None
+    manifest_token: str
+    held: Held | None
+    held_token: str
 
 
-def _in_bucket(place: S3Place) -> Lake:
+def parsed(read: Callable[[str], T], text: bytes | None) -> T | None:
+    """A record out of its bytes; `None` where there are none, or they do not read."""
+    return None if text is None else _parsed_text(read, text.decode(errors="replace"))
+
+
+def _parsed_text(read: Callable[[str], T], text: str | None) -> T | None:
+    try:
+        return None if text is None else read(text)
+    except DamagedRecord:
+        return None
+
+
+def record_path(table_path: str, day: str) -> str:
+    """Where the record of a day of a table is that is made of other tables."""
+    return f"_manifest/{table_path}/{day}.json"
+
+
+def _record_of(table: str, item: SourceObject) -> str:
+    return f"_manifest/{table}/{item.key_hash}.json"
+
+
+def _held_of(table: str, item: SourceObject) -> str:
+    return f"_manifest/{table}/{item.key_hash}.held.json"
+
+
+def key_hash_in(path: str) -> str:
+    """The hash of an object's key in the name of one of its files; of files that an older version named, its first 8
+    digits."""
+    return path.removesuffix(".parquet").removesuffix(HELD).rsplit("-", 1)[-1].partition("_")[0]
+
+
+def _in_bucket(place: S3Place, lease_s: float | None = None) -> Lake:
     from opensky_assets.lake.s3 import S3Files
 
-    return Lake(S3Files(place))
+    return Lake(S3Files(place, lease_s) if lease_s else S3Files(place))
 
 
 def lake_place(settings: Settings) -> S3Place | Path:

@@ -3,18 +3,63 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from typing import Any
 
+from opensky_assets.lake.files import LakeError
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import SourceObject
+
+FORMAT = 2
+"""Version of how manifests, and records of held objects and days, are written; without one it is version 1."""
 
 LATER = "later"
 """Note of a manifest: the first day whose records are in quarantine since it was not over."""
 
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """The partition of records whose day cannot be told, as Hive spells it."""
+
+
+class DamagedRecord(Exception):
+    """A manifest, or another record, that cannot be read; the text says why."""
+
+
+class NewerFormat(LakeError):
+    """A record was written by a newer version of this package: it is neither read nor replaced."""
+
+
+def to_json(record: Any) -> str:
+    """A record as it is kept, with the version of its format."""
+    return json.dumps({"format_version": FORMAT, **asdict(record)}, indent=1, sort_keys=True)
+
+
+def fields_of(text: str) -> dict[str, Any]:
+    """The fields of a record. Raises `DamagedRecord` or `NewerFormat`."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise DamagedRecord(f"it is not JSON ({error})" if text.strip() else "it is empty") from None
+    if not isinstance(data, dict):
+        raise DamagedRecord("it is no JSON object")
+    version = data.pop("format_version", 1)
+    if not isinstance(version, int) or version > FORMAT:
+        raise NewerFormat(
+            f"the lake has records of format {version}, and this package knows up to {FORMAT}: install the newer "
+            "package that wrote them"
+        )
+    return data
+
+
+@contextmanager
+def reading_fields() -> Iterator[None]:
+    """Turn what a field that is missing, or of another type, raises into `DamagedRecord`."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DamagedRecord(f"it lacks a field, or has one that is unknown ({error})") from None
 
 
 @dataclass(frozen=True)
@@ -66,6 +111,8 @@ class Manifest:
     files: tuple[OutputFile, ...]
     quarantine_files: tuple[OutputFile, ...]
     notes: Mapping[str, object] = field(default_factory=dict)
+    generation: int = field(default=0, compare=False)
+    """How often the record was written before. What was read at one generation is not put over another."""
 
     @property
     def later(self) -> date | None:
@@ -91,20 +138,22 @@ class Manifest:
         )
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        return to_json(self)
 
     @staticmethod
     def from_json(text: str) -> Manifest:
-        data = json.loads(text)
-        return Manifest(
-            **{
-                **data,
-                "source": SourceObject(**data["source"]),
-                "days": {day: Counts(**counts) for day, counts in data["days"].items()},
-                "files": tuple(OutputFile(**f) for f in data["files"]),
-                "quarantine_files": tuple(OutputFile(**f) for f in data["quarantine_files"]),
-            }
-        )
+        """Raises `DamagedRecord`."""
+        data = fields_of(text)
+        with reading_fields():
+            return Manifest(
+                **{
+                    **data,
+                    "source": SourceObject(**data["source"]),
+                    "days": {day: Counts(**counts) for day, counts in data["days"].items()},
+                    "files": tuple(OutputFile(**f) for f in data["files"]),
+                    "quarantine_files": tuple(OutputFile(**f) for f in data["quarantine_files"]),
+                }
+            )
 
 
 @dataclass(frozen=True)
@@ -120,18 +169,53 @@ class Held:
     message: str
     days: tuple[str, ...]
     quarantine_file: OutputFile | None
+    generation: int = field(default=0, compare=False)
+    """Of the object's manifest when it was held back: once the manifest is newer, this record says nothing."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        return to_json(self)
 
     @staticmethod
     def from_json(text: str) -> Held:
-        data = json.loads(text)
-        return Held(
-            **{
-                **data,
-                "source": SourceObject(**data["source"]),
-                "days": tuple(data["days"]),
-                "quarantine_file": OutputFile(**file) if (file := data["quarantine_file"]) else None,
-            }
-        )
+        """Raises `DamagedRecord`."""
+        data = fields_of(text)
+        with reading_fields():
+            return Held(
+                **{
+                    **data,
+                    "source": SourceObject(**data["source"]),
+                    "days": tuple(data["days"]),
+                    "quarantine_file": OutputFile(**file) if (file := data["quarantine_file"]) else None,
+                }
+            )
+
+
+Inputs = Mapping[str, str]
+"""What a day is made of: name of an input → its version."""
+
+
+@dataclass(frozen=True)
+class DayRecord:
+    """What one day of a table consists of that is made of other tables. `version` changes with its rows; `counts` are
+    those of its law, if it has one."""
+
+    day: str
+    inputs: Inputs
+    files: tuple[OutputFile, ...]
+    version: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    generation: int = field(default=0, compare=False)
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    def to_json(self) -> str:
+        return to_json(self)
+
+    @staticmethod
+    def from_json(text: str) -> DayRecord:
+        """Raises `DamagedRecord`."""
+        data = fields_of(text)
+        with reading_fields():
+            return DayRecord(**{**data, "files": tuple(OutputFile(**f) for f in data["files"])})

@@ -32,14 +32,15 @@ class _Day:
 class DayFiles:
     """Writes tables, handed over day by day in any order, to one staged file a day.
 
-    `relative` is the path in the lake with `{day}` in it. Rows are sorted by `sort_by` within a row group only: a
-    whole day is never held. Columns named in `dictionary`, and texts, are written as numbers into a list of their
-    values, columns in `delta` as steps. `metadata` goes into each footer. The same rows in the same order give the
-    same bytes.
+    A day's file has the path `<table>/day=<day>/<name>.parquet` in the lake. Rows are sorted by `sort_by` within a row
+    group only: a whole day is never held. Columns named in `dictionary`, and texts, are written as numbers into a list
+    of their values, columns in `delta` as steps. `metadata` goes into each footer. The same rows in the same order give
+    the same bytes.
     """
 
     folder: Path
-    relative: str
+    table: str
+    name: str
     schema: pa.Schema
     sort_by: Sequence[str] = ()
     dictionary: Sequence[str] = ()
@@ -93,7 +94,7 @@ class DayFiles:
                 self._flush(state, ROW_GROUP_ROWS)
             assert state.writer is not None
             state.writer.close()
-            path = self.relative.format(day=day)
+            path = f"{self.table}/day={day}/{self.name}.parquet"
             staged[path] = state.staged
             outputs.append(OutputFile(path, state.rows, state.staged.stat().st_size))
         return staged, outputs

@@ -96,16 +96,15 @@ def find(
 def remove(lake: Lake, pruning: Pruning) -> None:
     """Remove what was found, but for what another run has published since. A manifest goes before its files, which
     count no longer from then on."""
-    with lake.run():  # which clears what dead runs left unfinished
+    with lake.run() as run:  # which clears what dead runs left unfinished
         for manifest in pruning.leaving:
-            with lake.committing(manifest.source):
-                if lake.manifests_at(manifest.table, [manifest.source.key_hash]).get(manifest.source.key) == manifest:
-                    lake.forget(manifest)
+            with lake.committing(manifest.table, manifest.source) as seen:
+                if seen.manifest == manifest and seen.manifest.generation == manifest.generation:
+                    lake.forget(manifest, run, seen)
         for held in pruning.held:
-            with lake.committing(held.source):
-                if lake.held_at(held) == held:
+            with lake.committing(held.table, held.source) as seen:
+                if seen.held == held:
                     lake.release(held)
-        left = {item.path for item in pruning.items if item.why == UNNAMED}
-        for table in pruning.tables if left else ():
-            left -= lake.named(table)
-        lake.publish({}, drop=sorted(left))
+        for table in pruning.tables:
+            below = (f"raw/{table}/", f"quarantine/{table}/")
+            lake.sweep(table, [i.path for i in pruning.items if i.why == UNNAMED and i.path.startswith(below)], run)

@@ -1,4 +1,6 @@
-"""A lake in a bucket. Runs stage on this machine; each file is put whole: a reader sees the old or the new one."""
+"""A lake in a bucket. Runs stage on this machine and put each file whole. A data file's name is never used again; what
+is replaced in place (manifests, records of days, reference tables) is put on the condition that it is still what was
+read, so that a request which arrives late changes nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from opensky_assets.lake.files import LakeError, LakeUnavailable, Sent, Stored
+from opensky_assets.lake.files import LakeError, LakeUnavailable, Overtaken, Sent, Stored
 from opensky_assets.lake.staging import Staging, staging
 from opensky_assets.sources.s3 import (
     ALREADY_THERE,
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from pyarrow.fs import FileSystem
 
-LEASE_S = 60
-"""A lock not renewed for so long was held by a process that died."""
+LEASE_S = 60.0
+"""A lease that is not renewed for so long was held by a process that died, or was stopped."""
 
 LEFTOVER_S = 3600
 """An object's files and its manifest are put within minutes: what no manifest names after an hour was left behind."""
@@ -66,9 +68,10 @@ class _Lease:
 
 @dataclass(frozen=True)
 class S3Files:
-    """A bucket, or a prefix of one. Nothing but the lake may be below it."""
+    """A bucket, or a prefix of one. Nothing but the lake may be below it. A lease lasts `lease_s` seconds."""
 
     place: S3Place
+    lease_s: float = LEASE_S
 
     @property
     def uri(self) -> str:
@@ -78,7 +81,7 @@ class S3Files:
         return self.place.uri
 
     def described(self) -> dict[str, Any]:
-        return {"place": asdict(self.place)}
+        return {"place": asdict(self.place), "lease_s": self.lease_s}
 
     def location(self, path: str) -> str:
         return f"{self.uri}/{path}"
@@ -165,6 +168,10 @@ class S3Files:
         return Stored(path, found["ContentLength"], found["LastModified"].timestamp()) if found else None
 
     def read(self, path: str) -> bytes:
+        return self._get(path)[0]
+
+    def _get(self, path: str) -> tuple[bytes, str]:
+        """The bytes of an object and its ETag."""
         try:
             for attempt in Retrying(  # boto3 tries again to get an answer, not to read one that breaks off
                 retry=retry_if_exception(lambda error: isinstance(error, broken_reads()) and not code_of(error)),
@@ -173,12 +180,41 @@ class S3Files:
                 reraise=True,
             ):
                 with attempt:
-                    body: bytes = self.place.client().get_object(**self._at(path))["Body"].read()
+                    answer = self.place.client().get_object(**self._at(path))
+                    body: bytes = answer["Body"].read()
         except broken_reads() as error:
             if code_of(error) == "NoSuchKey":
                 raise FileNotFoundError(path) from None
             raise self._error(error) from None
-        return body
+        return body, answer["ETag"]
+
+    def read_version(self, path: str) -> tuple[bytes | None, str]:
+        try:
+            answer = self._get(path)
+        except FileNotFoundError:
+            return None, ""
+        return answer[0], answer[1]
+
+    def token(self, path: str) -> str:
+        found = self._head(path)
+        return found["ETag"] if found else ""
+
+    def fresh(self, name: str) -> str:
+        return f"{name}_{uuid.uuid4().hex[:12]}"
+
+    def swap(self, staged: Path, path: str, seen: str) -> None:
+        condition = {"IfMatch": seen} if seen else {"IfNoneMatch": "*"}
+        body = staged.read_bytes()
+        try:
+            self.place.client().put_object(**self._at(path), Body=body, **condition)
+        except s3_errors() as error:
+            if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
+                raise self._error(error) from None
+            # boto3 asks again where an answer was lost: then the state is another because it is this one.
+            if self.read_version(path)[0] != body:
+                raise Overtaken(
+                    f"the lake {self.place.named}: another run has published {path} meanwhile; run again"
+                ) from None
 
     def send(self, staged: Path, path: str) -> Sent:
         """All pieces of the file: it is there when `put` completes them."""
@@ -211,9 +247,11 @@ class S3Files:
         try:
             answer = self.place.client().put_object(**self._at(path), Body=text.encode(), IfNoneMatch="*")
         except s3_errors() as error:
-            if code_of(error) in ALREADY_THERE:
-                return None
-            raise self._error(error) from None
+            if code_of(error) not in ALREADY_THERE:
+                raise self._error(error) from None
+            # boto3 asks again where an answer was lost, and then finds its own.
+            body, found = self.read_version(path)
+            return found if body == text.encode() else None
         etag: str = answer["ETag"]
         return etag
 
@@ -250,7 +288,7 @@ class S3Files:
     def _end_lease(self, path: str) -> None:
         """Take away a lock that nobody renews any more."""
         found = self._head(path)
-        if found and _server_time(found) - found["LastModified"].timestamp() > LEASE_S:
+        if found and _server_time(found) - found["LastModified"].timestamp() > self.lease_s:
             self._take_away(path, found["ETag"])
 
     def _take_away(self, path: str, etag: str) -> None:
@@ -265,7 +303,7 @@ class S3Files:
 
     def _renew(self, path: str, owner: str, lease: _Lease) -> None:
         """Write the lock anew while it is ours. Where that fails, it is tried again until the lease is over."""
-        while not lease.over.wait(LEASE_S / 4):
+        while not lease.over.wait(self.lease_s / 4):
             try:
                 answer = self.place.client().put_object(**self._at(path), Body=owner.encode(), IfMatch=lease.etag)
                 lease.etag = answer["ETag"]
@@ -273,8 +311,8 @@ class S3Files:
                 if code_of(error) in {*ALREADY_THERE, *NOT_THERE}:
                     return  # taken away, and maybe somebody else's now
 
-    def commit_lock(self, key_hash: str) -> AbstractContextManager[None]:
-        return self.lock(f"commit-{key_hash}.lock")  # one an object: uploads take a while
+    def commit_lock(self, name: str = "commit") -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def run(self) -> Iterator[tuple[Staging, float | None]]:

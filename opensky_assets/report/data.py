@@ -12,7 +12,7 @@ from opensky_assets.lake import Lake
 from opensky_assets.lake.connect import connect_days
 from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import BUSIEST
-from opensky_assets.transforms.marts import manifests_of
+from opensky_assets.transforms.inputs import manifests_of
 
 TOP = 10
 MAP_ROUTES = 300

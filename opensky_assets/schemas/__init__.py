@@ -4,6 +4,7 @@ from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS
 from opensky_assets.schemas.benchmark import BENCHMARK_RUNS
 from opensky_assets.schemas.contract import Column, Contract
+from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
 from opensky_assets.schemas.enriched_states import ENRICHED_STATES
 from opensky_assets.schemas.flights import FLIGHTS
@@ -16,6 +17,7 @@ __all__ = [
     "AIRCRAFT_DATABASE",
     "AIRPORTS",
     "BENCHMARK_RUNS",
+    "CORE_FLIGHTS",
     "DATA_QUALITY_DAILY",
     "ENRICHED_FLIGHTS",
     "ENRICHED_STATES",
@@ -23,6 +25,7 @@ __all__ = [
     "QUARANTINE",
     "ROUTES",
     "STATE_VECTORS",
+    "SUPERSEDED_FLIGHTS",
     "Column",
     "Contract",
     "Reason",

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from opensky_assets.schemas.contract import Column, Contract
-from opensky_assets.schemas.flights import FLIGHTS
+from opensky_assets.schemas.core_flights import CORE_FLIGHTS
 
 LOCAL = pa.timestamp("us")
 
@@ -19,12 +19,12 @@ def _airport(end: str) -> tuple[Column, ...]:
 ENRICHED_FLIGHTS = Contract(
     name="enriched_flights",
     path="core/enriched_flights",
-    version="1",
-    description="Every raw flight once, with operator, manufacturer, airports, distance, duration and speed.",
-    key=FLIGHTS.key,
+    version="2",
+    description="Every row of flights once, with operator, manufacturer, airports, distance, duration and speed.",
+    key=CORE_FLIGHTS.key,
     day_column="lastseen",
     columns=(
-        *FLIGHTS.columns,
+        *CORE_FLIGHTS.columns,
         Column("aircraft_matched", pa.bool_(), "The aircraft is in the aircraft database", nullable=False),
         Column("manufacturername", pa.string(), "Manufacturer, from the aircraft database"),
         Column("manufacturericao", pa.string(), "ICAO code of the manufacturer, from the aircraft database"),

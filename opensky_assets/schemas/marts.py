@@ -167,17 +167,19 @@ AIRCRAFT_UTILISATION = Contract(
 DATA_QUALITY_DAILY = Contract(
     name="data_quality_daily",
     path="marts/data_quality_daily",
-    version="2",
+    version="3",
     description="What happened to the records of each table on each day, and how much of them is known.",
     key=("table_name", "measure"),
     columns=(
-        Column("table_name", pa.string(), "Table that is spoken of", nullable=False),
+        Column("table_name", pa.string(), "Name of the table that the measure is about", nullable=False),
         Column(
             "measure",
             pa.string(),
             "Of raw tables: read, written, quarantined, superseded, quarantined:<reason>, undated:<reason>. Of "
-            "enriched_flights: flights, origin_not_given, destination_not_given, firstseen_not_given, unknown_origin "
-            "and unknown_destination (not given, or not in the airports table), unmatched_aircraft, "
+            "core_flights, by origin (list or api): inputs:<origin> = flights:<origin> + repeated:<origin> + "
+            "superseded:<origin>. Of enriched_state_vectors: inputs = states + repeated. Of enriched_flights: "
+            "flights, origin_not_given, destination_not_given, firstseen_not_given, unknown_origin and "
+            "unknown_destination (not given, or not in the airports table), unmatched_aircraft, "
             "departures_not_counted and arrivals_not_counted (in the marts of movements)",
             nullable=False,
         ),
@@ -200,6 +202,12 @@ BY_MOVEMENT = (AIRPORT_MOVEMENTS_HOURLY, AIRPORT_TRAFFIC)
 
 UPSTREAM = {
     **{mart.name: ["enriched_flights"] for mart in MARTS},
-    "data_quality_daily": ["enriched_flights", "raw_flights", "raw_state_vectors"],
+    "data_quality_daily": [
+        "enriched_flights",
+        "enriched_state_vectors",
+        "flights",
+        "raw_flights",
+        "raw_state_vectors",
+    ],
 }
 """The assets that each mart is computed from."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS
 from opensky_assets.schemas.contract import Contract
+from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
 from opensky_assets.schemas.enriched_states import ENRICHED_STATES
 from opensky_assets.schemas.flights import FLIGHTS
@@ -44,7 +45,7 @@ def _mart(contract: Contract) -> Table:
     day = "the movement" if contract in BY_MOVEMENT else "lastseen"
     origin = "enriched_flights"
     if contract.name == "data_quality_daily":
-        day, origin = "the records", "the manifests of the raw tables, enriched_flights"
+        day, origin = "the records", "the manifests of the raw tables, the records of the core tables, enriched_flights"
     return Table(contract.name, "marts", contract.path, contract, day, origin)
 
 
@@ -60,13 +61,15 @@ TABLES: tuple[Table, ...] = (
         "the hour that the object's key names",
         "OpenSky's hourly state vectors",
     ),
+    Table("flights", "core", CORE_FLIGHTS.path, CORE_FLIGHTS, "lastseen", "raw_flights"),
+    Table("superseded_flights", "core", SUPERSEDED_FLIGHTS.path, SUPERSEDED_FLIGHTS, "lastseen", "raw_flights"),
     Table(
         "enriched_flights",
         "core",
         ENRICHED_FLIGHTS.path,
         ENRICHED_FLIGHTS,
         "lastseen",
-        "raw_flights, aircraft_database, airports",
+        "flights, aircraft_database, airports",
     ),
     Table(
         "enriched_state_vectors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they 
 
 SIMULATED_MARKER = "SIMULATED.txt"
 """An object at the root of a bucket that `sources.simulate` wrote."""
+
+
+LONGEST_NAME = 80
+"""Characters of a key that the names of its files repeat; file systems take 255 bytes in all."""
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class SourceError(Exception):
@@ -46,8 +53,10 @@ class SourceObject:
 
     @property
     def stem(self) -> str:
-        """The name of the object's files in the lake: the last part of the key up to its first dot, and 8 hex."""
-        return f"{self.key.rsplit('/', 1)[-1].split('.', 1)[0]}-{self.key_hash[:8]}"
+        """The name of the object's files in the lake: the last part of the key up to its first dot, in characters that
+        no file system or pattern takes for others, and the hash of the key."""
+        name = self.key.rsplit("/", 1)[-1].split(".", 1)[0]
+        return f"{_NOT_PLAIN.sub('_', name)[:LONGEST_NAME]}-{self.key_hash}"
 
 
 class ObjectStore(Protocol):

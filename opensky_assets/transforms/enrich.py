@@ -15,9 +15,9 @@ import pyarrow as pa
 from opensky_assets.schemas import (
     AIRCRAFT_DATABASE,
     AIRPORTS,
+    CORE_FLIGHTS,
     ENRICHED_FLIGHTS,
     ENRICHED_STATES,
-    FLIGHTS,
     STATE_VECTORS,
     Contract,
 )
@@ -100,7 +100,7 @@ def enrich_states(states: ir.Table, aircraft: ir.Table, snapshot: str) -> ir.Tab
 
 @dataclass(frozen=True)
 class Enrichment:
-    """A raw table joined with reference tables, for whatever engine runs it.
+    """A table joined with reference tables, for whatever engine runs it.
 
     `expression` takes the raw rows with their `day`, then a table for each of `references`, then the version of the
     aircraft database. `order` are the columns that a day's rows are sorted by; empty: they stay as the raw files have
@@ -112,6 +112,8 @@ class Enrichment:
     references: tuple[Contract, ...]
     expression: Callable[..., ir.Table]
     order: tuple[str, ...] = ()
+    reach: int = 0
+    """Days around those of a run whose raw rows may change with them, so that they are made anew too."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -125,31 +127,32 @@ class Enrichment:
 
 
 FLIGHT_ENRICHMENT = Enrichment(
-    FLIGHTS,
+    CORE_FLIGHTS,
     ENRICHED_FLIGHTS,
     (AIRCRAFT_DATABASE, AIRPORTS),
     enrich_flights,
-    ("lastseen", "icao24", *(name for name in FLIGHTS.schema.names if name not in ("lastseen", "icao24"))),
+    ("lastseen", "icao24", "firstseen"),
+    reach=1,
 )
 STATE_ENRICHMENT = Enrichment(STATE_VECTORS, ENRICHED_STATES, (AIRCRAFT_DATABASE,), enrich_states)
 
 
 def _flight_lineage() -> dict[str, list[tuple[str, str]]]:
-    found = {name: [("raw_flights", name)] for name in FLIGHTS.schema.names}
+    found = {name: [("flights", name)] for name in CORE_FLIGHTS.schema.names}
     for name in ("manufacturername", "manufacturericao", "model", "operator", "operatoricao"):
         found[name] = [("aircraft_database", name)]
-    found["aircraft_matched"] = [("raw_flights", "icao24"), ("aircraft_database", "icao24")]
-    found["airline_icao"] = [("raw_flights", "callsign")]
+    found["aircraft_matched"] = [("flights", "icao24"), ("aircraft_database", "icao24")]
+    found["airline_icao"] = [("flights", "callsign")]
     ends = ("origin", "destination")
     for end in ends:
         for name in ("name", "city", "country"):
-            found[f"{end}_{name}"] = [("raw_flights", end), ("airports", name)]
-    found["distance_km"] = [("raw_flights", end) for end in ends] + [("airports", "lat"), ("airports", "lon")]
-    found["duration_s"] = [("raw_flights", "firstseen"), ("raw_flights", "lastseen")]
+            found[f"{end}_{name}"] = [("flights", end), ("airports", name)]
+    found["distance_km"] = [("flights", end) for end in ends] + [("airports", "lat"), ("airports", "lon")]
+    found["duration_s"] = [("flights", "firstseen"), ("flights", "lastseen")]
     found["mean_speed_kmh"] = found["distance_km"] + found["duration_s"]
-    found["domestic"] = [("raw_flights", end) for end in ends] + [("airports", "country")]
-    found["departure_local"] = [("raw_flights", "firstseen"), ("raw_flights", "origin"), ("airports", "timezone")]
-    found["arrival_local"] = [("raw_flights", "lastseen"), ("raw_flights", "destination"), ("airports", "timezone")]
+    found["domestic"] = [("flights", end) for end in ends] + [("airports", "country")]
+    found["departure_local"] = [("flights", "firstseen"), ("flights", "origin"), ("airports", "timezone")]
+    found["arrival_local"] = [("flights", "lastseen"), ("flights", "destination"), ("airports", "timezone")]
     return found
 
 

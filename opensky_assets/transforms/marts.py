@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,11 +14,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from opensky_assets.lake import Lake, Staging
-from opensky_assets.lake.manifest import NO_DAY, Manifest
+from opensky_assets.lake.days import Replaced, new_days, replace_days
+from opensky_assets.lake.manifest import NO_DAY, Inputs
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.lake.warehouse import quoted
-from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS, Contract
+from opensky_assets.schemas import (
+    CORE_FLIGHTS,
+    DATA_QUALITY_DAILY,
+    ENRICHED_FLIGHTS,
+    ENRICHED_STATES,
+    FLIGHTS,
+    STATE_VECTORS,
+    Contract,
+)
 from opensky_assets.schemas.marts import BY_MOVEMENT
+from opensky_assets.transforms.inputs import Versions, days_around, made_versions, manifests_of, versions_of
 
 COUNTED = (FLIGHTS, STATE_VECTORS)
 """Raw tables whose manifests feed `data_quality_daily`."""
@@ -70,24 +81,38 @@ MOVEMENTS_BEFORE, MOVEMENTS_AFTER = 2, 1
 back into the day before. So flights of day D have a part in the movement days D-2 … D+1."""
 
 
-def days_around(days: Iterable[str], before: int, after: int) -> list[str]:
-    """`days` with so many days before and after each."""
-    found = {date.fromisoformat(day) + timedelta(n) for day in days for n in range(-before, after + 1)}
-    return [day.isoformat() for day in sorted(found)]
+def inputs_of_mart(lake: Lake, mart: Contract, days: Iterable[str]) -> dict[str, Inputs]:
+    """What each of the days of a mart is made of; days without any input are not in it."""
+    wanted = list(days)
+    before, after = (MOVEMENTS_AFTER, MOVEMENTS_BEFORE) if mart in BY_MOVEMENT else (0, 0)
+    flights = made_versions(lake, ENRICHED_FLIGHTS, days_around(wanted, before, after))
+    counted: dict[str, Versions] = {}
+    if mart is DATA_QUALITY_DAILY:
+        counted = {c.path: versions_of(lake, c, wanted) for c in (*COUNTED, CORE_FLIGHTS, ENRICHED_STATES)}
+    inputs: dict[str, Inputs] = {}
+    for day in wanted:
+        found = {f"{ENRICHED_FLIGHTS.path}/{d}": flights[d] for d in days_around([day], before, after) if d in flights}
+        found |= {f"{path}/{day}": versions[day] for path, versions in counted.items() if day in versions}
+        if found:
+            inputs[day] = {**found, "contract": mart.version}
+    return inputs
 
 
 def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_dbt: RunDbt) -> MartsReport:
-    """Compute `marts` for `days` and publish them as `marts/<model>/day=…`. Raises `MartsFailed`.
+    """Compute `marts` for `days` and publish them as `marts/<model>/day=…`. Raises `MartsFailed`, and `Overtaken` where
+    the flights of a day have changed meanwhile.
 
     Marts by movement are computed for all days that flights of `days` have a part in, whatever made them change, and
     published where they differ from before: so any order of runs ends in what one run over everything gives.
     """
     movement_days = days_around(days, MOVEMENTS_BEFORE, MOVEMENTS_AFTER)
-    # Flights that come together in a movement day must not be read by one run while another one publishes them.
+    # Not for safety, since no day goes back to older flights: a second run of adjacent days would have to run again.
     with lake.files.lock("marts.lock"), lake.run() as run:
         counts = dict(daily_counts(lake, days))
         flights = lake.day_files(ENRICHED_FLIGHTS.path, days)
         around: list[str] = []
+        extra = {mart.name: sorted({*movement_days} - {*days}) if mart in BY_MOVEMENT else [] for mart in marts}
+        inputs = {mart.name: inputs_of_mart(lake, mart, [*days, *extra[mart.name]]) for mart in marts}
         if any(mart in BY_MOVEMENT for mart in marts):
             # The other way round, and one day more for the rolling counts of the first hour.
             reach = days_around(movement_days, MOVEMENTS_AFTER, MOVEMENTS_BEFORE)
@@ -103,15 +128,15 @@ def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_
         with duckdb.connect(str(database), read_only=True) as connection:
             lake.attach(connection)
             for mart in marts:
-                extra = set(movement_days) - set(days) if mart in BY_MOVEMENT else set()
-                found, changed = _publish(lake, run, connection, mart, [*days, *sorted(extra)], extra)
+                done = _publish(lake, run, connection, mart, days, extra[mart.name], inputs[mart.name])
                 computed = counts.keys() | flights.keys() if mart is DATA_QUALITY_DAILY else flights.keys()
-                rows[mart.name] = {day: found.get(day, 0) for day in sorted(computed | changed)}
+                shown = sorted(computed | done.changed)
+                rows[mart.name] = {day: done.records[day].rows if day in done.records else 0 for day in shown}
     return MartsReport(rows, tests)
 
 
 def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tuple[str, str], int]]]:
-    """What the manifests count, by day and then by (table, measure).
+    """What the manifests and the records of core days count, by day and then by (table, measure).
 
     Records whose day cannot be told stand as `undated:<reason>` on the first day of their object, so that none is
     left out.
@@ -139,19 +164,15 @@ def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tu
             for reason, records in manifest.reasons.get(NO_DAY, {}).items():
                 if dated:
                     add(min(dated), contract.name, f"undated:{reason}", records)
+    for day, record in lake.day_records(CORE_FLIGHTS.path, wanted).items():
+        for measure, records in record.counts.items():
+            add(day, CORE_FLIGHTS.name, measure, records)
+    for day, record in lake.day_records(ENRICHED_STATES.path, wanted).items():
+        if inputs := record.counts.get("inputs"):
+            add(day, ENRICHED_STATES.name, "inputs", inputs)
+            add(day, ENRICHED_STATES.name, "states", record.rows)
+            add(day, ENRICHED_STATES.name, "repeated", inputs - record.rows)
     yield from sorted(found.items())
-
-
-def manifests_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Iterator[Manifest]:
-    """The manifests of the objects that have a file, good rows or quarantined, on one of `days`.
-
-    They are found by the names of these files, which end in the hash of the object's key: with years of objects in
-    the lake, a day costs no more than its own.
-    """
-    bases = (contract.path, f"quarantine/{contract.name}")
-    paths = (path for base in bases for files in lake.day_files(base, days).values() for path in files)
-    stems = (path.removesuffix(".parquet").removesuffix("-held") for path in paths)
-    return lake.manifests_of(contract.name, {stem.rsplit("-", 1)[-1] for stem in stems})
 
 
 def _prepare(
@@ -167,8 +188,8 @@ def _prepare(
     An empty file stands first in each, so that a model has its columns where the days have no rows."""
     staged = [_stage_counts(folder, day, by_measure).as_posix() for day, by_measure in counts.items()]
     views = {
-        "flights": (ENRICHED_FLIGHTS.schema, flights),
-        "flights_around": (ENRICHED_FLIGHTS.schema, around),
+        "enriched_flights": (ENRICHED_FLIGHTS.schema, flights),
+        "enriched_flights_around": (ENRICHED_FLIGHTS.schema, around),
         "counts": (COUNTS, staged),
     }
     with duckdb.connect(str(database)) as connection:
@@ -201,12 +222,12 @@ def _publish(
     connection: duckdb.DuckDBPyConnection,
     mart: Contract,
     days: Sequence[str],
-    extra: Collection[str],
-) -> tuple[dict[str, int], set[str]]:
-    """Publish one mart's rows by day; days that have none lose their file. Of the `extra` days only those that differ
-    from what is there are published. Returns the rows of each day, and the days whose published file is new or gone."""
-    relative = f"{mart.path}/day={{day}}/{mart.name}.parquet"
-    files = DayFiles(run.folder(mart.name), relative, mart.schema, metadata={"opensky.contract_version": mart.version})
+    extra: Sequence[str],
+    inputs: Mapping[str, Inputs],
+) -> Replaced:
+    """Publish one mart's rows by day; days that have none lose their file. Raises `Overtaken`."""
+    metadata = {"opensky.contract_version": mart.version}
+    files = DayFiles(run.folder(mart.name), mart.path, lake.files.fresh(mart.name), mart.schema, metadata=metadata)
     order = ", ".join(f'"{name}"' for name in ("day", *mart.key))
     columns = ", ".join(f'"{name}"' for name in mart.schema.names)
     query = f'SELECT "day"::VARCHAR AS "day", {columns} FROM "{mart.name}" ORDER BY {order}'
@@ -216,16 +237,9 @@ def _publish(
             part = table.filter(pc.equal(table["day"], day))
             files.write(day, part.drop_columns(["day"]))
     staged, outputs = files.close()
-    rows = {output.path.rsplit("/", 2)[1].removeprefix("day="): output.rows for output in outputs}
-    changed = set()
-    before = {path for paths in lake.day_files(mart.path, days).values() for path in paths}
-    for day in days:
-        path = relative.format(day=day)
-        there = path in before
-        if day in extra and there and path in staged and lake.files.read(path) == staged[path].read_bytes():
-            del staged[path]
-        elif there or path in staged:
-            changed.add(day)
-    gone = {relative.format(day=day) for day in changed} - staged.keys()
-    lake.publish(staged, drop=sorted(gone))
-    return rows, changed
+    chosen = {output.day for output in outputs} | lake.listed_files(mart.path, [*days, *extra]).keys()
+    chosen |= {day for day in days if day in inputs}
+    new = new_days(staged, outputs, {day: inputs.get(day, {}) for day in sorted(chosen)})
+    done = replace_days(lake, run, mart.path, new, partial(inputs_of_mart, lake, mart))
+    done.require_all(mart.name)
+    return done

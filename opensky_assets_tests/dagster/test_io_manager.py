@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensky_assets.io_managers.lake import MaterializedButGone, NotMaterialized, convert, open_dataset, write_days
+from opensky_assets.io_managers.lake import MaterializedButGone, NotMaterialized, convert, open_dataset
 from opensky_assets.schemas import ROUTES
 from opensky_assets_tests.buckets import let_others_in
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, write_days
 
 DAYS = ["2020-01-01", "2020-01-02", "2020-01-03"]
 

@@ -15,14 +15,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from opensky_assets.io_managers.lake import write_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import ENRICHED_FLIGHTS, Contract
 from opensky_assets.schemas.marts import AIRPORT_MOVEMENTS_HOURLY, AIRPORT_TRAFFIC, MARTS
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT
 from opensky_assets.transforms.marts import DbtTest, MartsReport, build_marts
 from opensky_assets_tests.dbt_models import CompiledModels, compile_models
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, write_days
 
 FIRST = datetime(2022, 6, 25, tzinfo=UTC)
 DAYS = [(FIRST + timedelta(n)).date().isoformat() for n in range(5)]

@@ -12,7 +12,6 @@ import pytest
 
 from opensky_assets.ingest.reference import publish_airports, snapshot_of, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.io_managers.lake import write_days
 from opensky_assets.lake.connect import connect
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
@@ -23,7 +22,7 @@ from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT
 from opensky_assets.transforms.marts import MartsReport, build_marts
 from opensky_assets.transforms.on_duckdb import enriched_batches
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, write_days
 
 pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(600)]
 

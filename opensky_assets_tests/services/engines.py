@@ -13,13 +13,13 @@ from opensky_assets.ingest.reference import publish_airports, snapshot_of, sync_
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.spark_runner import SparkRunner
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.io_managers.lake import write_days
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import open_source
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT
 from opensky_assets.transforms.on_duckdb import enriched_batches
+from opensky_assets_tests.lakes import write_days
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

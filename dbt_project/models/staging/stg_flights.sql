@@ -16,4 +16,4 @@ select
     duration_s,
     origin is not null and {{ departure_in_reach() }} as departure_counted,
     destination is not null as arrival_counted
-from {{ source('lake', 'flights') }}
+from {{ source('lake', 'enriched_flights') }}

@@ -1,17 +1,20 @@
 """Core tables: what raw tables become when they are joined."""
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
-from opensky_assets.partitions import DAILY, SINGLE_RUN, materialized_days
+from opensky_assets.lake.days import DayRows
+from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE
+from opensky_assets.schemas import AIRCRAFT_DATABASE, CORE_FLIGHTS, FLIGHTS
+from opensky_assets.schemas.tables import TABLES
 from opensky_assets.transforms.enrich import (
     FLIGHT_ENRICHMENT,
     FLIGHT_LINEAGE,
@@ -19,7 +22,64 @@ from opensky_assets.transforms.enrich import (
     STATE_LINEAGE,
     Enrichment,
 )
-from opensky_assets.transforms.on_duckdb import enriched_batches
+from opensky_assets.transforms.flights import MEASURES, publish_flights, total_of, work_on_flights
+from opensky_assets.transforms.inputs import inputs_of_enrichment, states_given, work_on
+from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
+
+
+def reconciled(
+    context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
+) -> dg.MaterializeResult:
+    """The flights of the run's days, and of days around them that these reach, on the engine of the settings."""
+    lake, settings = opensky.open_lake(), opensky.settings()
+    work = work_on_flights(lake, context.partition_keys)
+    with monitor.measure() as measured:
+        if settings.engine == "local":
+            done = publish_flights(lake, work, flights_on_duckdb(lake, work, settings.workers))
+        else:
+            from opensky_assets.transforms.on_spark import flights_on_spark
+
+            done = publish_flights(lake, work, flights_on_spark(spark.session(settings, context.log.info), lake, work))
+    facts = {
+        day: {
+            "dagster/partition_row_count": record.rows,
+            "dagster/uri": lake.uri(f"{CORE_FLIGHTS.path}/day={day}"),
+            **{name: total_of(record.counts, name) for name in MEASURES if name != "flights"},
+            **({"by_origin": dict(record.counts)} if record.counts else {}),
+        }
+        for day, record in done.records.items()
+    }
+    asked = set(context.partition_keys)
+    for day in sorted(done.changed - asked):
+        context.log_event(day_event(context.asset_key, day, facts[day], context.assets_def.code_versions_by_key))
+    own = {day: of_day for day, of_day in facts.items() if day in asked and day in work.files}
+    add_previews(own, lake, CORE_FLIGHTS)
+    rows = sum(record.rows for record in done.records.values())
+    return materialized_days(context, measured.on_last_day(own, rows))
+
+
+@dg.asset(
+    group_name="core",
+    kinds={"parquet", "duckdb", "spark", "ibis"},
+    partitions_def=DAILY,
+    backfill_policy=SINGLE_RUN,
+    deps=["raw_flights"],
+    pool="spark",
+    code_version=CORE_FLIGHTS.version,
+    description=(
+        f"{CORE_FLIGHTS.description} Those that gave way are in superseded_flights. A run also makes the day before "
+        "and the day after anew, where they were made before and its flights reach them."
+    ),
+    metadata={
+        **table_metadata(CORE_FLIGHTS),
+        **lineage({name: [("raw_flights", name)] for name in FLIGHTS.schema.names}),
+    },
+)
+def flights(
+    context: dg.AssetExecutionContext, opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource
+) -> dg.MaterializeResult:
+    with tried_again(context.retry_number):
+        return reconciled(context, opensky, spark, monitor)
 
 
 def enriched(
@@ -33,17 +93,21 @@ def enriched(
     measures them, since they are made while they are written; Spark's executors write themselves, since fifty million
     rows a day do not pass through one process."""
     lake, settings = opensky.open_lake(), opensky.settings()
-    files = lake.committed(what.raw.name, context.partition_keys)
+    inputs_of = partial(inputs_of_enrichment, lake, what)
+    work = work_on(lake, what.result, what.raw, inputs_of, context.partition_keys, what.reach)
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
-    facts: dict[str, dict[str, Any]] = {day: {"aircraft_snapshot": snapshot} for day in files}
+    facts: dict[str, dict[str, Any]] = {day: {"aircraft_snapshot": snapshot} for day in work.asked if day in work.files}
     if settings.engine == "local":
-        batches = enriched_batches(what, lake, files, snapshot, settings.workers)
-        return materialized_days(context, facts, value=batches)
+        batches = enriched_batches(what, lake, work.files, snapshot, settings.workers)
+        counts = states_given(what, work)
+        return materialized_days(context, facts, value=DayRows(batches, work.inputs, inputs_of, counts))
     from opensky_assets.transforms.on_spark import enrich_on_spark
 
     session = spark.session(settings, context.log.info)
     with monitor.measure() as measured:
-        rows = enrich_on_spark(session, what, lake, files, snapshot, context.partition_keys)
+        done = enrich_on_spark(session, what, lake, work, snapshot, inputs_of, states_given(what, work))
+    done.require_all(what.result.name)
+    rows = {day: record.rows for day, record in done.records.items()}
     for day, found in facts.items():
         uri = lake.uri(f"{what.result.path}/day={day}")
         found |= {"dagster/partition_row_count": rows.get(day, 0), "dagster/uri": uri, **spark.metadata()}
@@ -52,7 +116,7 @@ def enriched(
 
 
 def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) -> dg.AssetsDefinition:
-    """The asset of an enriched table: its raw table, joined with its reference tables. `columns` is its lineage."""
+    """The asset of an enriched table: the one before it, joined with its reference tables. `columns` is its lineage."""
 
     @dg.asset(
         name=what.result.name,
@@ -60,7 +124,7 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         kinds={"parquet", "duckdb", "spark", "ibis"},
         partitions_def=DAILY,
         backfill_policy=SINGLE_RUN,
-        deps=[f"raw_{what.raw.name}", *(reference.name for reference in what.references)],
+        deps=[next(t.name for t in TABLES if t.contract is what.raw), *(r.name for r in what.references)],
         pool="spark",
         code_version=what.result.version,
         description=what.result.description,

@@ -18,7 +18,7 @@ from opensky_assets.lake.files import _writing
 from opensky_assets.sources.store import SourceObject
 from opensky_assets_tests.buckets import files_of, let_others_in, put
 from opensky_assets_tests.containers import gz
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, commit, hold
 from opensky_assets_tests.mutations import sound_file
 
 ITEM = SourceObject("flights/a.csv.gz", 10, "10-1")
@@ -36,7 +36,7 @@ def staged(run, text="rows"):
     return path
 
 
-def raw(day, name="a"):
+def raw(day, name=f"a-{ITEM.key_hash}"):
     return f"raw/flights/day={day}/{name}.parquet"
 
 
@@ -66,7 +66,7 @@ def held(file=None, item=ITEM):
 def test_a_commit_publishes_the_files_and_names_them(lake):
     made = manifest([raw("2019-01-01"), raw("2019-01-02")])
     with lake.run() as run:
-        lake.commit(made, {path.path: staged(run, path.path) for path in made.files}, run)
+        commit(lake, made, {path.path: staged(run, path.path) for path in made.files}, run)
     assert lake.manifests("flights") == {ITEM.key: made}
     assert lake.path(raw("2019-01-02")).read_text() == raw("2019-01-02")
     assert lake.days("raw/flights") == ["2019-01-01", "2019-01-02"]
@@ -77,12 +77,13 @@ def test_a_commit_publishes_the_files_and_names_them(lake):
 def test_a_second_commit_drops_what_only_the_first_had(lake):
     quarantine = "quarantine/flights/day=2019-01-01/a.parquet"
     with lake.run() as run:
-        lake.commit(
+        commit(
+            lake,
             manifest([raw("2019-01-01"), raw("2019-01-02")], quarantine=[quarantine]),
             {raw("2019-01-01"): staged(run), raw("2019-01-02"): staged(run), quarantine: staged(run)},
             run,
         )
-        lake.commit(manifest([raw("2019-01-02")]), {raw("2019-01-02"): staged(run, "new")}, run)
+        commit(lake, manifest([raw("2019-01-02")]), {raw("2019-01-02"): staged(run, "new")}, run)
     assert sorted(files_of(lake.root)) == [f"{BASE}.json", raw("2019-01-02")]
     assert lake.path(raw("2019-01-02")).read_text() == "new"
     assert not lake.path("raw/flights/day=2019-01-01").exists()
@@ -100,7 +101,7 @@ def test_a_second_commit_drops_what_only_the_first_had(lake):
 )
 def test_what_breaks_the_law_of_counting_is_refused_whole(lake, broken):
     with lake.run() as run, pytest.raises(LakeError, match=r"flights/a\.csv\.gz: read \d"):
-        lake.commit(broken, {raw("2019-01-01"): staged(run)}, run)
+        commit(lake, broken, {raw("2019-01-01"): staged(run)}, run)
     assert files_of(lake.root) == {}
 
 
@@ -112,12 +113,12 @@ def test_superseded_records_count_in_the_law():
 def test_holding_back_leaves_what_was_published_and_a_commit_ends_it(lake):
     first, record = raw("2019-01-01"), "quarantine/flights/day=x/a-held.parquet"
     with lake.run() as run:
-        lake.commit(manifest([first]), {first: staged(run)}, run)
-        lake.hold(held(record), staged(run, "why"), run)
+        commit(lake, manifest([first]), {first: staged(run)}, run)
+        hold(lake, held(record), staged(run, "why"), run)
         assert lake.held("flights") == {ITEM.key: held(record)}
         assert lake.path(record).read_text() == "why"
         assert lake.path(first).exists() and ITEM.key in lake.manifests("flights")
-        lake.commit(manifest([first]), {first: staged(run)}, run)
+        commit(lake, manifest([first]), {first: staged(run)}, run)
     assert lake.held("flights") == {}
     assert sorted(files_of(lake.root)) == [f"{BASE}.json", first]
 
@@ -125,11 +126,11 @@ def test_holding_back_leaves_what_was_published_and_a_commit_ends_it(lake):
 def test_a_hold_without_a_record_removes_the_record_of_the_one_before(lake):
     record = "quarantine/flights/day=x/a-held.parquet"
     with lake.run() as run:
-        lake.hold(held(record), staged(run), run)
-        lake.hold(held(None), None, run)
+        hold(lake, held(record), staged(run), run)
+        hold(lake, held(None), None, run)
         assert sorted(files_of(lake.root, "quarantine", "_manifest")) == [f"{BASE}.held.json"]
-        lake.hold(held(record), staged(run), run)
-        lake.hold(held(record), staged(run, "newer"), run)
+        hold(lake, held(record), staged(run), run)
+        hold(lake, held(record), staged(run, "newer"), run)
         assert lake.path(record).read_text() == "newer"
         lake.release(held(record))
     assert files_of(lake.root) == {}
@@ -184,8 +185,8 @@ def test_a_live_run_keeps_its_staging_and_files_a_killed_one_is_cleared_up(lake)
 def test_only_tables_asked_for_are_swept_and_only_what_no_manifest_names(lake):
     named, kept = raw("2019-01-01", "named"), "quarantine/flights/day=x/a-held.parquet"
     with lake.run() as run:
-        lake.commit(manifest([named]), {named: staged(run)}, run)
-        lake.hold(held(kept), staged(run), run)
+        commit(lake, manifest([named]), {named: staged(run)}, run)
+        hold(lake, held(kept), staged(run), run)
         lake.publish({p: staged(run) for p in (raw("2019-01-01"), "quarantine/flights/day=x/b.parquet")})
         lake.publish({"raw/state_vectors/day=2019-01-01/b.parquet": staged(run)})
     for path in lake.root.rglob("*.parquet"):

@@ -33,7 +33,7 @@ def test_a_task_that_outlives_its_run_leaves_nothing(tmp_path):
     root = tmp_path / "_staging"
     with staging(root) as (ended, _):
         folder = ended.folder("rows")
-    rows = DayFiles(folder / "rows", "t/day={day}/x.parquet", pa.schema([("n", pa.int64())]))
+    rows = DayFiles(folder / "rows", "t", "x", pa.schema([("n", pa.int64())]))
     rows.write("2022-06-25", pa.table({"n": [1]}))
     for late in (lambda: ended.folder("manifest"), rows.close):
         with pytest.raises(FileNotFoundError):

@@ -1,0 +1,193 @@
+"""A day of a table that is made of other tables: what it was made of is recorded, and no older one takes its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from opensky_assets.lake.files import Overtaken, Sent
+from opensky_assets.lake.lake import Lake, parsed, record_path
+from opensky_assets.lake.manifest import DayRecord, Inputs, OutputFile
+from opensky_assets.lake.parquet import DayFiles, split_days
+from opensky_assets.lake.staging import Staging
+from opensky_assets.schemas import Contract
+
+InputsNow = Callable[[Iterable[str]], Mapping[str, Inputs]]
+"""The versions of the inputs of days as the lake has them now, by day."""
+
+
+@dataclass(frozen=True)
+class NewDay:
+    """A day's files to publish, and the versions of the inputs that they were made of. `digests` says, by path, what
+    the bytes are; those of files on this machine are computed."""
+
+    inputs: Inputs
+    outputs: tuple[OutputFile, ...] = ()
+    files: Mapping[str, Path | Sent] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        found = []
+        for output in sorted(self.outputs, key=lambda output: output.path):
+            staged = self.files[output.path]
+            found.append(self.digests[output.path] if isinstance(staged, Sent) else digest_of(staged))
+        return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What became of days: the records of those that are as they were handed over, which of these have other rows than
+    before, and the days that were left since their inputs are others by now."""
+
+    records: Mapping[str, DayRecord]
+    changed: frozenset[str]
+    overtaken: tuple[str, ...]
+
+    def require_all(self, table: str) -> None:
+        """Raise `Overtaken` where days were left: made anew, they are of the inputs as they are now."""
+        if self.overtaken:
+            days = ", ".join(self.overtaken[:5]) + (" and more" if len(self.overtaken) > 5 else "")
+            raise Overtaken(f"{table}: what {days} is made of has changed meanwhile; run again")
+
+
+def digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def due_days(lake: Lake, table_path: str, now: Mapping[str, Inputs]) -> list[str]:
+    """Those of the days of `now` that are not made of these inputs, or whose files are gone or of another size."""
+    records = lake.day_records(table_path, now)
+    sizes = {file.path: file.bytes for file in lake.files.walk_folders(table_path, [f"day={day}" for day in records])}
+    return [
+        day
+        for day, inputs in now.items()
+        if (record := records.get(day)) is None
+        or dict(record.inputs) != dict(inputs)
+        or any(sizes.get(file.path) != file.bytes for file in record.files)
+    ]
+
+
+def replace_days(
+    lake: Lake, run: Staging, table_path: str, days: Mapping[str, NewDay], inputs_now: InputsNow | None = None
+) -> Replaced:
+    """Publish whole days of a table. Everything that writes a daily table other than a raw one goes through here.
+
+    A day goes forward only: one that was made of other inputs than the lake has now (`inputs_now`) is left alone,
+    unless there is none yet; then its record says so, and it is due again. A day with the rows that it had keeps its
+    files. A day without rows has a record and no file. In a folder, this table's lock is held meanwhile; in a bucket,
+    each record is replaced only if it is still the one that was read here before the inputs were looked at.
+    """
+    records: dict[str, DayRecord] = {}
+    changed: set[str] = set()
+    overtaken: list[str] = []
+    with lake.files.commit_lock(table_path.replace("/", "-")):
+        seen = {day: lake.files.read_version(record_path(table_path, day)) for day in days}
+        now = inputs_now(days) if inputs_now else {}
+        there = lake.listed_files(table_path, days)
+        folder = run.folder("records")
+        for day, new in days.items():
+            text, token = seen[day]
+            before = parsed(DayRecord.from_json, text)
+            if before is not None and day in now and dict(now[day]) != dict(new.inputs):
+                overtaken.append(day)
+                continue
+            made = _publish(lake, folder, table_path, day, new, before, token, there.get(day, []))
+            if made is None:
+                overtaken.append(day)
+                continue
+            records[day] = made
+            if before.version != made.version if before else made.files or day in there:
+                changed.add(day)
+    return Replaced(records, frozenset(changed), tuple(overtaken))
+
+
+def _publish(
+    lake: Lake,
+    folder: Path,
+    table_path: str,
+    day: str,
+    new: NewDay,
+    before: DayRecord | None,
+    token: str,
+    there: list[str],
+) -> DayRecord | None:
+    """Publish one day; its record, or `None` where another run was quicker."""
+    generation = before.generation + 1 if before else 1
+    made = DayRecord(day, new.inputs, new.outputs, new.version, new.counts, generation)
+    whole = before is not None and {file.path for file in before.files} <= set(there)
+    if before is not None and whole and before.version == made.version:
+        made = replace(made, files=before.files)
+    if before is not None and whole and made == before:
+        return before
+    new_files = {} if before is not None and made.files is before.files else dict(new.files)
+    staged = folder / f"{day}.json"
+    staged.write_text(made.to_json())
+    lake.publish(new_files)
+    try:
+        lake.files.swap(staged, record_path(table_path, day), token)
+    except Overtaken:
+        lake.publish({}, drop=list(new_files))  # their names are this run's own
+        return None
+    kept = {file.path for file in made.files}
+    lake.publish({}, drop=[path for path in there if path not in kept])
+    return made
+
+
+@dataclass(frozen=True)
+class DayRows:
+    """Rows of whole days, ordered by their column `day`, with what each day is made of; a day of `inputs` without rows
+    is an empty one. `now` gives the inputs as they are once the rows are through."""
+
+    reader: pa.RecordBatchReader
+    inputs: Mapping[str, Inputs]
+    now: InputsNow | None = None
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def write_days(lake: Lake, contract: Contract, rows: DayRows) -> tuple[Replaced, dict[str, pa.Table]]:
+    """Publish days of a table, a file a day, and return what became of them and the first rows of each.
+
+    Memory is bounded by a day's row group. Raises `ValueError` for rows of a day that is none of the `inputs`."""
+    heads: dict[str, pa.Table] = {}
+    name = contract.path.rsplit("/", 1)[-1]
+    with lake.run() as run:
+        files = DayFiles(
+            run.folder(name),
+            contract.path,
+            lake.files.fresh(name),
+            contract.schema,
+            metadata={"opensky.contract_version": contract.version},
+        )
+        for day, part in split_days(rows.reader):
+            if day not in rows.inputs:
+                raise ValueError(f"{contract.name}: rows of {day}, which is not among the days of this run")
+            heads.setdefault(day, part.slice(0, 5))
+            files.write(day, part)
+        new = new_days(*files.close(), rows.inputs, rows.counts)
+        return replace_days(lake, run, contract.path, new, rows.now), heads
+
+
+def new_days(
+    staged: Mapping[str, Path],
+    outputs: Iterable[OutputFile],
+    inputs: Mapping[str, Inputs],
+    counts: Mapping[str, Mapping[str, int]] | None = None,
+) -> dict[str, NewDay]:
+    """What `DayFiles.close` gives, by day, with the days of `inputs` that have no file."""
+    by_day = {output.day: output for output in outputs}
+    return {
+        day: NewDay(
+            of_day,
+            (output,) if (output := by_day.get(day)) else (),
+            {output.path: staged[output.path]} if output else {},
+            (counts or {}).get(day, {}),
+        )
+        for day, of_day in inputs.items()
+    }

@@ -1,0 +1,118 @@
+"""Days of tables that are made of others: they go forward only, are replaced whole, and are due when inputs change."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from opensky_assets.lake.days import DayRows, due_days, write_days
+from opensky_assets.lake.files import Overtaken
+from opensky_assets.schemas import ROUTES
+from opensky_assets_tests.buckets import files_of
+from opensky_assets_tests.lakes import LocalLake
+
+DAY, NEXT = "2022-06-25", "2022-06-26"
+SCHEMA = pa.schema([pa.field("day", pa.date32()), *ROUTES.schema])
+
+
+def rows(days: dict[str, int]) -> pa.RecordBatchReader:
+    """So many routes on each of the days."""
+    made = [
+        {"day": day, "origin": f"A{n:03d}", "destination": "LSZH", "flights": 1, "aircraft": 1}
+        for day, count in days.items()
+        for n in range(count)
+    ]
+    columns = {name: [row.get(name) for row in made] for name in SCHEMA.names}
+    columns["day"] = pa.array([row["day"] for row in made], pa.string()).cast(pa.date32())
+    return pa.table(columns, schema=SCHEMA).to_reader()
+
+
+class Inputs:
+    """Inputs of days that change as a test says."""
+
+    def __init__(self, **versions: str) -> None:
+        self.now = {day: {"flights": version} for day, version in versions.items()}
+
+    def __call__(self, days):
+        return {day: self.now[day] for day in days if day in self.now}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> LocalLake:
+    return LocalLake.at(tmp_path / "lake")
+
+
+def made_of(version: str, *days: str) -> dict[str, dict[str, str]]:
+    return {day: {"flights": version} for day in days}
+
+
+def count(lake: LocalLake, day: str) -> int:
+    files = lake.day_files(ROUTES.path, [day]).get(day, [])
+    return sum(lake.parquet(path).metadata.num_rows for path in files)
+
+
+def test_the_older_of_two_runs_that_is_published_last_changes_nothing(lake: LocalLake) -> None:
+    now = Inputs(**{DAY: "1"})
+    older = DayRows(rows({DAY: 10}), made_of("1", DAY), now)  # computed, and then held up
+    now.now = made_of("2", DAY)
+    done, _ = write_days(lake, ROUTES, DayRows(rows({DAY: 30}), made_of("2", DAY), now))
+    assert done.records[DAY].rows == 30
+    before = files_of(lake.root)
+    late, _ = write_days(lake, ROUTES, older)
+    assert late.overtaken == (DAY,) and not late.records
+    with pytest.raises(Overtaken, match="routes: what 2022-06-25 is made of has changed"):
+        late.require_all("routes")
+    assert files_of(lake.root) == before
+    assert count(lake, DAY) == 30
+
+
+def test_a_day_that_was_never_made_is_published_of_older_inputs_and_is_due(lake: LocalLake) -> None:
+    now = Inputs(**{DAY: "2"})
+    write_days(lake, ROUTES, DayRows(rows({DAY: 10}), made_of("1", DAY), now))
+    assert count(lake, DAY) == 10
+    assert due_days(lake, ROUTES.path, now([DAY])) == [DAY]
+    write_days(lake, ROUTES, DayRows(rows({DAY: 30}), made_of("2", DAY), now))
+    assert due_days(lake, ROUTES.path, now([DAY])) == []
+
+
+def test_what_is_due(lake: LocalLake) -> None:
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3, NEXT: 4}), made_of("1", DAY, NEXT)))
+    both = {**made_of("1", DAY, NEXT)}
+    assert due_days(lake, ROUTES.path, both) == []
+    assert due_days(lake, ROUTES.path, {**both, "2022-06-27": {}}) == ["2022-06-27"]
+    assert due_days(lake, ROUTES.path, both | made_of("2", NEXT)) == [NEXT]
+    (file,) = lake.day_files(ROUTES.path, [DAY])[DAY]
+    whole = lake.path(file).read_bytes()
+    lake.path(file).write_bytes(whole[:-1])
+    assert due_days(lake, ROUTES.path, both) == [DAY]
+    lake.path(file).unlink()
+    assert due_days(lake, ROUTES.path, both) == [DAY]
+    lake.path(f"_manifest/{ROUTES.path}/{NEXT}.json").write_text("{")
+    assert due_days(lake, ROUTES.path, both) == [DAY, NEXT]
+
+
+def test_a_day_with_the_rows_that_it_had_keeps_its_file_and_records_its_inputs(lake: LocalLake) -> None:
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    (file,) = lake.day_files(ROUTES.path, [DAY])[DAY]
+    before = lake.path(file).stat().st_mtime_ns
+    done, _ = write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("2", DAY)))
+    assert done.changed == frozenset()
+    assert lake.path(file).stat().st_mtime_ns == before
+    assert due_days(lake, ROUTES.path, made_of("2", DAY)) == []
+
+
+def test_a_day_without_rows_has_a_record_and_no_file(lake: LocalLake) -> None:
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    done, _ = write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    assert done.changed == {DAY}
+    assert lake.days(ROUTES.path) == [] and lake.recorded_days(ROUTES.path) == [DAY]
+    again, _ = write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    assert again.changed == frozenset()
+
+
+def test_files_that_the_new_day_does_not_have_go(lake: LocalLake) -> None:
+    stray = lake.path(f"{ROUTES.path}/day={DAY}/routes-00001.parquet")  # of another engine
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    stray.write_bytes(b"x")
+    write_days(lake, ROUTES, DayRows(rows({DAY: 4}), made_of("2", DAY)))
+    assert not stray.exists() and count(lake, DAY) == 4
