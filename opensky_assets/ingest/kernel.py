@@ -19,7 +19,7 @@ from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
 from opensky_assets.ingest.parse import CSV, Parsed, parse_block
 from opensky_assets.ingest.refused import Refused, held_back
 from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
-from opensky_assets.lake.manifest import LATER
+from opensky_assets.lake.manifest import LATER, OTHER_MEMBERS
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.sources.keys import Period, read_key
@@ -88,6 +88,7 @@ class _Ingest:
     def __init__(self, task: Task, source_uri: str, run: Staging) -> None:
         self.task, self.source_uri = task, source_uri
         self.records = 0
+        self.other_members: list[str] = []
         self.written: Counter[str] = Counter()
         self.quarantined: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.early: Counter[date] = Counter()
@@ -119,7 +120,7 @@ class _Ingest:
 
     def read(self, stream: CountingReader) -> None:
         key = self.task.source.key
-        with plain(stream, key) as lines:  # type: ignore[arg-type]
+        with plain(stream, key, other_members=self.other_members) as lines:  # type: ignore[arg-type]
             head = cast(BufferedReader, lines).peek(PEEK_BYTES)
             if is_answer(head, key):
                 lines, self.layout = open_answer(lines, head, key, self.task.contract)
@@ -178,6 +179,7 @@ class _Ingest:
             notes={
                 "extra_columns": list(layout.extra),
                 "missing_columns": list(layout.missing),
+                **({OTHER_MEMBERS: self.other_members} if self.other_members else {}),
                 **({LATER: min(self.early).isoformat()} if self.early else {}),
             },
         )

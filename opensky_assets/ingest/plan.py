@@ -194,7 +194,7 @@ def _recognise(
 def _head(store: ObjectStore, item: SourceObject) -> bytes | None:
     """The first plain bytes of an object; `None` where it does not unpack. Raises `SourceError`."""
     try:
-        with store.open(item) as raw, plain(CountingReader(raw, item.key), item.key) as stream:  # type: ignore[arg-type]
+        with store.open(item) as raw, plain(CountingReader(raw, item.key), item.key, whole=False) as stream:  # type: ignore[arg-type]
             return stream.read(_HEAD_BYTES)
     except UNPACKING_ERRORS:
         return None

@@ -13,6 +13,9 @@ from opensky_assets.sources.store import SourceObject
 LATER = "later"
 """Note of a manifest: the first day whose records are in quarantine since it was not over."""
 
+OTHER_MEMBERS = "other_members"
+"""Note of a manifest: names of the tar's members that are neither the table nor LICENSE or README, and are not read."""
+
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """The partition of records whose day cannot be told, as Hive spells it."""
 
@@ -72,6 +75,12 @@ class Manifest:
         """The first day that was not over when the object was read, where it has records of it."""
         told = self.notes.get(LATER)
         return date.fromisoformat(told) if isinstance(told, str) else None
+
+    @property
+    def other_members(self) -> tuple[str, ...]:
+        """Members of the object's tar that were not read."""
+        names = self.notes.get(OTHER_MEMBERS)
+        return tuple(map(str, names)) if isinstance(names, list) else ()
 
     def may_give_more(self, period: Period) -> bool:
         """Whether the later day is one that the object, as the calendar is now, may hold."""
