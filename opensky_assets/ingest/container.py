@@ -90,9 +90,7 @@ def _is_accompanying(name: str) -> bool:
 
 
 @contextmanager
-def plain(
-    stream: BinaryIO, key: str, whole: bool = True, other_members: list[str] | None = None
-) -> Iterator[BinaryIO]:
+def plain(stream: BinaryIO, key: str, whole: bool = True, other_members: list[str] | None = None) -> Iterator[BinaryIO]:
     """The plain bytes inside `stream`: of the table member of a tar, unpacked where they are gzipped.
 
     The form is read from the bytes, since members named `.csv` may be gzipped and the other way round. With `whole`,

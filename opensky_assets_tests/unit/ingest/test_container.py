@@ -20,8 +20,6 @@ def read(data, key="states/x.csv.tar"):
         return stream.read()
 
 
-
-
 def tell_size(data, size, at=0):
     """A tar whose header at `at` gives the member another size."""
     header = bytearray(data[at : at + 512])
