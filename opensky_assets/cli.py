@@ -250,7 +250,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     if code == 0:
         lake = open_lake(load_settings())
         say(lake.files.read(CSV_PATH).decode().rstrip())
-        say(f"the page: {lake.location(PAGE)}")
+        say(f"the page: {lake.address(PAGE)}")
     return code
 
 

@@ -62,7 +62,7 @@ def is_answer(head: bytes, key: str) -> bool:
     return head.removeprefix(_BOM).lstrip()[:1] in (_OBJECT, _ARRAY)
 
 
-def table_of_answer(head: bytes) -> str:
+def table_of_answer(head: bytes, key: str) -> str:
     """The table of an answer whose name says neither table nor time, by its first bytes. Raises `WrongHeader` with what
     is missing: a state needs a time of its own, or its answer's."""
     start = head.removeprefix(_BOM).lstrip()
@@ -80,7 +80,7 @@ def table_of_answer(head: bytes) -> str:
     for table, fields_missing in missing.items():
         if not fields_missing:
             return table
-    table = min(missing, key=lambda name: len(missing[name]))
+    table = "state_vectors" if key.startswith("states/") else "flights"
     raise WrongHeader(f"lacks {', '.join(missing[table])} of {table}; it reads {raw_text(start[:200])!r}")
 
 

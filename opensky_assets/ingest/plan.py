@@ -233,7 +233,7 @@ def _table_of(head: bytes, key: str) -> str:
         raise _Unrecognised("is empty")
     if is_answer(head, key):
         try:
-            return table_of_answer(head)
+            return table_of_answer(head, key)
         except WrongHeader as error:
             raise _Unrecognised(str(error)) from None
     why_not: dict[str, str] = {}

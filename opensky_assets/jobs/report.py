@@ -128,7 +128,7 @@ def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) 
     yield f"lake       {lake}{kind}"
     yield f'warehouse  {Path(settings.warehouse).resolve()}: duckdb {settings.warehouse} "FROM routes"'
     if reports := [file for file in lake.files.walk("reports") if file.path.endswith("/report.html")]:
-        yield f"report     {lake.location(max(reports, key=lambda page: page.modified).path)}"
+        yield f"report     {lake.address(max(reports, key=lambda page: page.modified).path)}"
     yield "UI         make dev (or: python -m opensky_assets dev), then http://127.0.0.1:3000"
 
 

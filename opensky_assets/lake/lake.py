@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opensky_assets.lake.files import Files, LakeError, LocalFiles, Sent, Stored
+from opensky_assets.lake.files import Files, LakeError, LocalFiles, Sent, Stored, require_readable
 from opensky_assets.lake.manifest import Held, Manifest, OutputFile
 from opensky_assets.lake.staging import Staging
 from opensky_assets.sources.s3 import S3Place
@@ -38,7 +38,8 @@ class Lake:
 
     @staticmethod
     def at(folder: Path) -> Lake:
-        """The lake in a folder."""
+        """The lake in a folder. Raises `LakeError` where no lake can be there."""
+        require_readable(folder.resolve().as_posix())
         return Lake(LocalFiles(folder.resolve()))
 
     def __str__(self) -> str:
@@ -58,9 +59,17 @@ class Lake:
     def uri(self, path: str) -> str:
         return f"{self.files.uri}/{path}"
 
+    def address(self, path: str) -> str:
+        """Where a file or folder is, for people and for other programs."""
+        return self.files.address(path)
+
     def location(self, path: str) -> str:
-        """A file, or a pattern of files, as a DuckDB connection of `attach` reads it."""
+        """Exactly this file, as a DuckDB connection of `attach` reads it."""
         return self.files.location(path)
+
+    def pattern(self, pattern: str) -> str:
+        """The files whose paths match, as a DuckDB connection of `attach` reads them."""
+        return self.files.pattern(pattern)
 
     def exists(self, path: str) -> bool:
         return self.files.find(path) is not None
@@ -287,6 +296,7 @@ class Lake:
 def _in_bucket(place: S3Place) -> Lake:
     from opensky_assets.lake.s3 import S3Files
 
+    require_readable(place.uri)
     return Lake(S3Files(place))
 
 
@@ -299,6 +309,6 @@ def lake_place(settings: Settings) -> S3Place | Path:
 
 
 def open_lake(settings: Settings) -> Lake:
-    """The lake of the settings."""
+    """The lake of the settings. Raises `LakeError` where no lake can be there."""
     place = lake_place(settings)
     return Lake.at(place) if isinstance(place, Path) else _in_bucket(place)
