@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Reason
 from opensky_assets.sources.store import SourceObject
 
+MAX_TEXT = 500
+
 
 class Refused(Exception):
     """The object as a whole cannot be let in."""
@@ -21,6 +24,16 @@ class Refused(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def failed(error: BaseException) -> Refused:
+    """What holds an object back on which the ingest raised what it does not know: a defect, with its stack trace in the
+    log."""
+    logging.getLogger(__name__).error("the ingest failed", exc_info=error)
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return Refused(
+        Reason.FAILED, f"the ingest itself failed on it ({text[:MAX_TEXT]}); please report this with the object"
+    )
 
 
 def held_back(table: str, item: SourceObject, refused: Refused, days: Iterable[str], run: Staging) -> tuple[Held, Path]:

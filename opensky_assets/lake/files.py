@@ -181,10 +181,10 @@ def require_readable(path: str) -> None:
                 f"the lake {path} is below {part!r}, which readers take for a partition: each row would get it as a "
                 "value of its own; set OPENSKY_LAKE to a place without name=value in its path"
             )
-    if "\\" in path:
+    if "\\" in path or ("?" in path and path.startswith("s3://")):
         raise LakeError(
-            f"the lake {path} has a backslash in its path, which DuckDB does not find; set OPENSKY_LAKE to a place "
-            "without one"
+            f"the lake {path} has a backslash or a question mark in its path, which DuckDB does not find there; set "
+            "OPENSKY_LAKE to a place without one"
         )
 
 

@@ -46,12 +46,11 @@ def test_a_lake_reads_itself_alone_whatever_its_name(tmp_path: Path, name: str) 
     warehouse = tmp_path / "warehouse.duckdb"
     rebuild_warehouse(lake, warehouse)
     connections = [connect(lake), connect_days(lake, ["2020-01-01"]), duckdb.connect(str(warehouse), read_only=True)]
+    flights, airports = [(name, "2020-01-01")], [(name,)]
     for connection in connections:
         with connection:
-            assert connection.execute("SELECT origin, day::VARCHAR FROM raw_flights").fetchall() == [
-                (name, "2020-01-01")
-            ]
-            assert connection.execute("SELECT icao FROM airports").fetchall() == [(name,)]
+            assert connection.execute("SELECT origin, day::VARCHAR FROM raw_flights").fetchall() == flights
+            assert connection.execute("SELECT icao FROM airports").fetchall() == airports
     assert lake.address("x") == str(tmp_path / name / "x")
 
 
@@ -63,4 +62,6 @@ def test_a_lake_below_a_folder_that_reads_as_a_partition_is_refused(tmp_path: Pa
         open_lake(Settings(_env_file=None, lake=f"s3://bucket/{folder}"))
     with pytest.raises(LakeError, match="backslash"):
         Lake.at(tmp_path / "a\\b")
+    with pytest.raises(LakeError, match="question mark"):
+        open_lake(Settings(_env_file=None, lake="s3://bucket/lake?"))
     Lake.at(tmp_path / "=x")  # no name
