@@ -25,7 +25,7 @@ from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.sources.keys import Period, read_key
 from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceObject
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Changes when the same object and contract would give other rows or files."""
 
 
