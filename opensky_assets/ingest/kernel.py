@@ -29,6 +29,10 @@ CODE_VERSION = "3"
 """Changes when the same object and contract would give other rows or files."""
 
 
+KEPT_REJECTS = 1_000
+"""Of an object that is held back for its records, so many of these are kept beside the record of the object."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One object to ingest. `period` bounds its days, `days` are those its name promises (`None`: it promises none).
@@ -92,6 +96,8 @@ class _Ingest:
         self.written: Counter[str] = Counter()
         self.quarantined: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.early: Counter[date] = Counter()
+        self.first_rejects: list[pl.DataFrame] = []
+        """At most `KEPT_REJECTS` records, to show where the object is held back for them."""
         item, contract = task.source, task.contract
         provenance = {
             "opensky.object": item.key,
@@ -143,6 +149,8 @@ class _Ingest:
             self.good.write(day, rows.to_arrow(compat_level=pl.CompatLevel.newest()))
         if parsed.rejects.height:
             rejects = parsed.rejects.with_columns(pl.lit(self.task.source.key).alias("object"))
+            if (room := KEPT_REJECTS - sum(frame.height for frame in self.first_rejects)) > 0:
+                self.first_rejects.append(rejects.head(room))
             for (day,), rows in rejects.partition_by("day", as_dict=True).items():
                 self.quarantined[str(day)].update(rows["reason"].to_list())
                 self.bad.write(str(day), rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
@@ -159,6 +167,7 @@ class _Ingest:
                 f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), "
                 f"more than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them "
                 "pass",
+                pl.concat(self.first_rejects).sort("line_number").to_arrow(compat_level=pl.CompatLevel.oldest()),
             )
         staged, files = self.good.close()
         staged_bad, quarantine_files = self.bad.close()

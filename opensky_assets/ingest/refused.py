@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from opensky_assets.ingest.parse import rejects_frame
 from opensky_assets.lake import Held, Staging
@@ -19,11 +20,13 @@ MAX_TEXT = 500
 
 
 class Refused(Exception):
-    """The object as a whole cannot be let in."""
+    """The object as a whole cannot be let in. `rejects` are the records for which it is not, where some are known, with
+    the columns of `QUARANTINE`."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, rejects: pa.Table | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.rejects = rejects
 
 
 def failed(error: BaseException) -> Refused:
@@ -37,10 +40,13 @@ def failed(error: BaseException) -> Refused:
 
 
 def held_back(table: str, item: SourceObject, refused: Refused, days: Iterable[str], run: Staging) -> tuple[Held, Path]:
-    """What `Lake.hold` takes: the held object, whose `days` are missing now, and its staged quarantine record."""
+    """What `Lake.hold` takes: the held object, whose `days` are missing now, and its staged quarantine file. That has
+    the record of the object, and those that it was held back for."""
     message = f"{item.key}: {refused}"
     files = DayFiles(run.folder("held"), f"quarantine/{table}/day={{day}}/{item.stem}-held.parquet", QUARANTINE.schema)
-    record = rejects_frame([(NO_DAY, 0, None, refused.reason, message)])
-    files.write(NO_DAY, record.with_columns(pl.lit(item.key).alias("object")).to_arrow())
+    record = rejects_frame([(NO_DAY, 0, None, refused.reason, message)]).with_columns(pl.lit(item.key).alias("object"))
+    for records in (record.to_arrow(compat_level=pl.CompatLevel.oldest()), refused.rejects):
+        if records is not None:
+            files.write(NO_DAY, records.select(QUARANTINE.schema.names).cast(QUARANTINE.schema))
     staged, (output,) = files.close()
     return Held(table, item, refused.reason, message, tuple(days), output), staged[output.path]

@@ -120,7 +120,8 @@ class Manifest:
 class Held:
     """A version of an object that was not let into the lake, and why. `days` are those it would have given.
 
-    `quarantine_file` holds its one record; `None` where the object could not even be read.
+    `quarantine_file` holds its own record, of line 0, and where it was held back for its records the first of those;
+    none of them counts in any manifest. `None` where the object could not even be read.
     """
 
     table: str
