@@ -31,7 +31,7 @@ def grown(source: Lake, folder: Path, days: int) -> Lake:
         day = (LAST - timedelta(n)).isoformat()
         flights = folder / ENRICHED_FLIGHTS.path / f"day={day}" / "enriched_flights.parquet"
         flights.parent.mkdir(parents=True)
-        os.link(source.location(paths[max(len(paths) - 1 - n, 0)]), flights)
+        os.link(source.address(paths[max(len(paths) - 1 - n, 0)]), flights)
         for mart in MARTS:
             made = folder / mart.path / f"day={day}" / f"{mart.name}.parquet"
             made.parent.mkdir(parents=True)

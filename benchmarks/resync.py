@@ -74,8 +74,8 @@ def make_lake(root: Path, store: LocalStore) -> Lake:
             notes={"extra_columns": [], "missing_columns": ["origin_country", "category", "position_source"]},
         )
         (folder / f"{item.key_hash}.json").write_text(manifest.to_json())
-        Path(lake.location(path)).parent.mkdir(parents=True, exist_ok=True)
-        os.link(row, lake.location(path))
+        Path(lake.address(path)).parent.mkdir(parents=True, exist_ok=True)
+        os.link(row, lake.address(path))
     return lake
 
 

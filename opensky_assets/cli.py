@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-from opensky_assets.lake import LakeError, Manifest, open_lake
+from opensky_assets.lake import Held, LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
 from opensky_assets.sources.store import LocalStore, SourceError, open_source, source_kind
 
@@ -65,7 +65,7 @@ def materialize(arguments: argparse.Namespace) -> int:
 
 
 def prune(arguments: argparse.Namespace) -> int:
-    from opensky_assets.ingest.plan import RAW_TABLES
+    from opensky_assets.ingest.plan import RAW_TABLES, is_vanished, require_no_rows
     from opensky_assets.jobs.materialize import remake
     from opensky_assets.jobs.report import prune_lines, say
     from opensky_assets.lake.prune import find, past, remove
@@ -73,15 +73,17 @@ def prune(arguments: argparse.Namespace) -> int:
 
     settings = load_settings()
     lake = open_lake(settings)
-    vanished, gone = [], []
+    vanished: list[Manifest] = []
+    gone: list[Held] = []
     if arguments.vanished:
         store = open_source(settings)
+        keys, left_out = {item.key for item in store.list()}, store.left_out()
+        if not keys and not arguments.yes:
+            require_no_rows(store, sum(len(lake.manifests(table)) + len(lake.held(table)) for table in RAW_TABLES))
         lake.claim(store.uri, source_kind(store))
-        keys = {item.key for item in store.list()}
-        if not keys:
-            raise SourceError(f"{store.uri} lists no object at all, so nothing is taken for gone; check OPENSKY_SOURCE")
-        vanished = [m for table in RAW_TABLES for key, m in lake.manifests(table).items() if key not in keys]
-        gone = [held for table in RAW_TABLES for key, held in lake.held(table).items() if key not in keys]
+        for table in RAW_TABLES:
+            vanished += [m for key, m in lake.manifests(table).items() if is_vanished(key, keys, left_out)]
+            gone += [held for key, held in lake.held(table).items() if is_vanished(key, keys, left_out)]
     expired: list[Manifest] = []
     if arguments.keep_days is not None:
         oldest = (_today() - timedelta(days=arguments.keep_days)).isoformat()
@@ -261,7 +263,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     if code == 0:
         lake = open_lake(load_settings())
         say(lake.files.read(CSV_PATH).decode().rstrip())
-        say(f"the page: {lake.location(PAGE)}")
+        say(f"the page: {lake.address(PAGE)}")
     return code
 
 
@@ -350,6 +352,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--table", choices=["flights", "state_vectors"], help="--keep-days: of this raw table only")
     made.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
+    made.add_argument("--yes", action="store_true", help="--vanished: also where the source lists no object at all")
     made = command("verify", verify, "prove the lake: manifests, files, rows, counts, and what each day is made of")
     made.add_argument("--repair", action="store_true", help="make due what is broken; materialize or backfill reads it")
     made = command(

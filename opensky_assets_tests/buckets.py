@@ -76,6 +76,9 @@ class _Wrapped:
     def list(self, prefix: str = "") -> Iterator[SourceObject]:
         return self.inner.list(prefix)
 
+    def left_out(self) -> dict[str, str]:
+        return self.inner.left_out()
+
     def verify(self, item: SourceObject) -> None:
         self.inner.verify(item)
 

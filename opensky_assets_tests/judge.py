@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from fractions import Fraction
+from math import floor
 
 MAX_LINE = 1 << 20
 NULLS = {"", "NA", "NaN", "nan", "null"}
@@ -237,7 +239,8 @@ def _micros(seconds: float) -> int:
     micros = seconds * 1e6
     if abs(micros) > 1e18:
         raise Bad(seconds)
-    return round(micros)
+    midnight_after = (floor(Fraction(seconds) / 86400) + 1) * 86400 * 10**6
+    return min(round(micros), midnight_after - 1)
 
 
 def _in_calendar(micros: int) -> int:

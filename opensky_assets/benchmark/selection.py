@@ -35,6 +35,9 @@ class Selection:
         found += [item for item in self.inner.list(SIMULATED_MARKER) if item.key.startswith(prefix)]
         return iter(sorted(found))
 
+    def left_out(self) -> dict[str, str]:
+        return {}
+
     def open(self, item: SourceObject) -> BinaryIO:
         return self.inner.open(self.objects.get(item.key, item))
 

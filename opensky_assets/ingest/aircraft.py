@@ -69,6 +69,8 @@ class AircraftTable:
     """Logical records."""
     notes: dict[str, int]
     """Column → records kept with a null there, since the value could not be read."""
+    other_members: tuple[str, ...] = ()
+    """Members of the table's tar that were not read."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from opensky_assets.ingest.container import DamagedContainer
-from opensky_assets.ingest.layout import Layout
+from opensky_assets.ingest.layout import Layout, WrongHeader
 from opensky_assets.ingest.parse import (
     CONTROL,
     Format,
@@ -39,6 +39,11 @@ MAX_ANSWER_BYTES = 32 << 20
 
 _OBJECT, _ARRAY = b"{", b"["
 _WHOLE_ANSWER = re.compile(rb'\s*(?:\{\s*(?:"time"\s*:\s*\d+\s*,\s*)?"states"\s*:|\[\s*[\[\{\]])')
+_TIMED_ANSWER = re.compile(rb'\{\s*"time"\s*:\s*\d')
+_TELLING_FIELDS = {
+    "flights": {"icao24", "firstSeen", "lastSeen"},
+    "state_vectors": {"icao24", "time", "latitude", "longitude"},
+}
 _BEGIN, _END, _BACKSLASH = ord("{"), ord("}"), ord("\\")
 _BOM = b"\xef\xbb\xbf"
 
@@ -55,6 +60,28 @@ def is_answer(head: bytes, key: str) -> bool:
     if not head:
         return is_answer_key(key)
     return head.removeprefix(_BOM).lstrip()[:1] in (_OBJECT, _ARRAY)
+
+
+def table_of_answer(head: bytes, key: str) -> str:
+    """The table of an answer whose name says neither table nor time, by its first bytes. Raises `WrongHeader` with what
+    is missing: a state needs a time of its own, or its answer's."""
+    start = head.removeprefix(_BOM).lstrip()
+    if _WHOLE_ANSWER.match(start) and start[:1] == _OBJECT:
+        if not _TIMED_ANSWER.match(start):
+            raise WrongHeader("the answer lacks `time` before its `states`, and its name has no time")
+        return "state_vectors"
+    text = (start[1:] if start[:1] == _ARRAY else start).decode("utf-8", "replace").lstrip()
+    try:
+        record, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        raise WrongHeader(f"it begins with no whole JSON object; it reads {raw_text(start[:200])!r}") from None
+    fields = set(record) if isinstance(record, dict) else set()
+    missing = {table: sorted(needed - fields) for table, needed in _TELLING_FIELDS.items()}
+    for table, fields_missing in missing.items():
+        if not fields_missing:
+            return table
+    table = "state_vectors" if key.startswith("states/") else "flights"
+    raise WrongHeader(f"lacks {', '.join(missing[table])} of {table}; it reads {raw_text(start[:200])!r}")
 
 
 def open_answer(stream: BinaryIO, head: bytes, key: str, contract: Contract) -> tuple[BinaryIO, Layout]:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone, period_of
+from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone, period_of, require_no_rows
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY
 from opensky_assets.settings import Settings
@@ -124,7 +124,8 @@ def look(
     most_runs: int = MOST_RUNS,
     most_compared: int = MOST_COMPARED,
 ) -> Arrivals:
-    """List the source and say what to ask for. Raises `SourceError` where it cannot be listed: nothing is seen then.
+    """List the source and say what to ask for. Raises `SourceError` where it cannot be listed, or lists nothing though
+    the lake has rows of it: nothing is seen then.
 
     `cursor` is what the look before gave. An object that the lake has in its listed version is not asked for, unless
     nothing was made of its days yet. Objects of days that are not over are left for tomorrow.
@@ -138,6 +139,8 @@ def look(
         objects += 1
         if slot := _slot(item.key, bounds):
             slots[slot].append(item)
+    if not objects:
+        require_no_rows(store, sum(len(lake.manifests(table)) for table in RAW_TABLES))
     digests = {slot: _digest(items) for slot, items in slots.items()}
     missing = not all(lake.exists(table.path) for table in (AIRCRAFT_DATABASE, AIRPORTS))
     aircraft = None

@@ -19,14 +19,18 @@ from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
 from opensky_assets.ingest.parse import CSV, Parsed, parse_block
 from opensky_assets.ingest.refused import Refused, held_back
 from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
-from opensky_assets.lake.manifest import LATER
+from opensky_assets.lake.manifest import LATER, OTHER_MEMBERS
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.sources.keys import Period, read_key
 from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceObject
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Changes when the same object and contract would give other rows or files."""
+
+
+KEPT_REJECTS = 1_000
+"""Of an object that is held back for its records, so many of these are kept beside the record of the object."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,12 @@ class _Ingest:
     def __init__(self, task: Task, source_uri: str, run: Staging, name: str) -> None:
         self.task, self.source_uri = task, source_uri
         self.records = 0
+        self.other_members: list[str] = []
         self.written: Counter[str] = Counter()
         self.quarantined: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.early: Counter[date] = Counter()
+        self.first_rejects: list[pl.DataFrame] = []
+        """At most `KEPT_REJECTS` records, to show where the object is held back for them."""
         item, contract = task.source, task.contract
         provenance = {
             "opensky.object": item.key,
@@ -121,7 +128,7 @@ class _Ingest:
 
     def read(self, stream: CountingReader) -> None:
         key = self.task.source.key
-        with plain(stream, key) as lines:  # type: ignore[arg-type]
+        with plain(stream, key, other_members=self.other_members) as lines:  # type: ignore[arg-type]
             head = cast(BufferedReader, lines).peek(PEEK_BYTES)
             if is_answer(head, key):
                 lines, self.layout = open_answer(lines, head, key, self.task.contract)
@@ -144,6 +151,8 @@ class _Ingest:
             self.good.write(day, rows.to_arrow(compat_level=pl.CompatLevel.newest()))
         if parsed.rejects.height:
             rejects = parsed.rejects.with_columns(pl.lit(self.task.source.key).alias("object"))
+            if (room := KEPT_REJECTS - sum(frame.height for frame in self.first_rejects)) > 0:
+                self.first_rejects.append(rejects.head(room))
             for (day,), rows in rejects.partition_by("day", as_dict=True).items():
                 self.quarantined[str(day)].update(rows["reason"].to_list())
                 self.bad.write(str(day), rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
@@ -160,6 +169,7 @@ class _Ingest:
                 f"{rejected} of {self.records} records ({rejected / self.records:.1%}) break the contract ({told}), "
                 f"more than OPENSKY_QUARANTINE_LIMIT={self.task.quarantine_limit:g}; raise it for this run to let them "
                 "pass",
+                pl.concat(self.first_rejects).sort("line_number").to_arrow(compat_level=pl.CompatLevel.oldest()),
             )
         staged, files = self.good.close()
         staged_bad, quarantine_files = self.bad.close()
@@ -180,6 +190,7 @@ class _Ingest:
             notes={
                 "extra_columns": list(layout.extra),
                 "missing_columns": list(layout.missing),
+                **({OTHER_MEMBERS: self.other_members} if self.other_members else {}),
                 **({LATER: min(self.early).isoformat()} if self.early else {}),
             },
         )

@@ -42,6 +42,8 @@ MAX_RAW_LINE = 64 << 10
 _YEAR_1_S, _YEAR_10000_S = -62_135_596_800, 253_402_300_800
 """Outside of these years an instant is no time: few readers could show it."""
 
+_DAY_US = 86_400_000_000
+
 _TIME = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[ T]([0-9]{2})(?::([0-9]{2})(?::([0-5][0-9])(\.[0-9]+)?)?)?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
@@ -343,7 +345,11 @@ def _lenient_times(texts: pl.Series) -> pl.Series:
 
 
 def _epoch(seconds: pl.Expr) -> pl.Expr:
-    return (seconds * 1_000_000).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
+    """Unix seconds as a time: the nearest microsecond, which is the exact one for up to six decimals; but where that is
+    a midnight and the instant is before it, the microsecond before, so that no rounding moves a row to another day."""
+    micros = (seconds * 1_000_000).round().cast(pl.Int64, strict=False)
+    moved = (micros % _DAY_US == 0) & (seconds < (micros // 1_000_000).cast(pl.Float64))
+    return (micros - moved.fill_null(False).cast(pl.Int64)).cast(pl.Datetime("us", "UTC"))
 
 
 CSV = Format(_convert_whole, lambda lines, layout: lines.clean(len(layout.fields)), _convert, _examine)

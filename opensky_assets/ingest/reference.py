@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from polars.exceptions import PanicException
 
 from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, merge_aircraft_tables, read_aircraft_table
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.kernel import CODE_VERSION, require_whole
 from opensky_assets.ingest.plan import Status, make_plan
-from opensky_assets.ingest.refused import Refused, held_back
-from opensky_assets.ingest.runner import Report, persistently
+from opensky_assets.ingest.refused import Refused, failed, held_back
+from opensky_assets.ingest.runner import NOT_AN_OBJECTS_TROUBLE, Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
-from opensky_assets.lake.manifest import NO_DAY
+from opensky_assets.lake.manifest import NO_DAY, OTHER_MEMBERS
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import ObjectStore, SourceError, SourceObject, source_kind
@@ -107,15 +108,16 @@ def _rebuild(
                 messages.append(str(error))
                 hold(source, Held(AIRCRAFT_DATABASE.name, source, Reason.UNREADABLE, str(error), (), None), None)
                 continue
-            except Refused as refused:
+            except NOT_AN_OBJECTS_TROUBLE:
+                raise
+            except (Exception, PanicException) as error:
+                refused = error if isinstance(error, Refused) else failed(error)
                 messages.append(f"{source.key}: {refused}")
                 name = lake.files.fresh(source.stem)
                 hold(source, *held_back(AIRCRAFT_DATABASE.name, source, refused, (), run, name))
                 continue
             report(f"{source.key}: {table.read:,} records, {table.rejects.num_rows:,} quarantined")
-            tables[source.key] = AircraftTable(
-                table.key, table.dialect, table.records.slice(0, 0), table.rejects, table.read, table.notes
-            )
+            tables[source.key] = replace(table, records=table.records.slice(0, 0))
             yield table
 
     merged = merge_aircraft_tables(readable())
@@ -139,10 +141,11 @@ def _rebuild(
 
 
 def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTable:
+    other_members: list[str] = []
     with store.open(source) as raw:
         counting = CountingReader(raw, source.key)
         try:
-            with plain(counting, source.key) as stream:  # type: ignore[arg-type]
+            with plain(counting, source.key, other_members=other_members) as stream:  # type: ignore[arg-type]
                 table = read_aircraft_table(stream, source.key)
             require_whole(counting, source)
         except UNPACKING_ERRORS as error:
@@ -157,9 +160,11 @@ def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTab
     if broken > table.read * limit:
         raise Refused(
             Reason.OVER_QUARANTINE_LIMIT,
-            f"{broken} of {table.read} records are broken, more than OPENSKY_QUARANTINE_LIMIT={limit:g}",
+            f"{broken:,} of {table.read:,} records are broken, more than OPENSKY_QUARANTINE_LIMIT={limit:g}; "
+            "raise it to let them pass",
+            table.rejects,
         )
-    return table
+    return replace(table, other_members=tuple(other_members))
 
 
 def _commit(
@@ -183,7 +188,11 @@ def _commit(
         reasons={NO_DAY: dict(sorted(Counter(table.rejects["reason"].to_pylist()).items()))},
         files=(OutputFile(AIRCRAFT_DATABASE.path, counts.written, size),),
         quarantine_files=quarantine,
-        notes={"dialect": str(table.dialect), "unread_values": table.notes},
+        notes={
+            "dialect": str(table.dialect),
+            "unread_values": table.notes,
+            **({OTHER_MEMBERS: list(table.other_members)} if table.other_members else {}),
+        },
     )
     with lake.committing(manifest.table, source) as seen:
         lake.commit(manifest, staged, run, seen)

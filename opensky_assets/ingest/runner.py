@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TypeVar
 
+from polars.exceptions import PanicException
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from opensky_assets.ingest.kernel import Task, ingest_object
-from opensky_assets.lake import Held, Lake, Manifest, Staging
+from opensky_assets.ingest.refused import failed, held_back
+from opensky_assets.lake import Held, Lake, LakeError, Manifest, Staging
 from opensky_assets.lake.files import Overtaken
 from opensky_assets.schemas import Reason
 from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError
@@ -70,7 +72,7 @@ def ingest_objects(
     tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, workers: int | None, report: Report
 ) -> list[Outcome]:
     """Ingest all `tasks`, in no particular order, with progress to `report`. One object's trouble stops no other.
-    Raises `WorkerDied`."""
+    Raises `WorkerDied`, and what is no object's trouble."""
     sizes = [task.source.size for task in tasks]
     processes = processes_for(sizes, workers)
     outcomes: list[Outcome] = []
@@ -106,14 +108,26 @@ def persistently(call: Callable[[], T]) -> T:
     raise AssertionError("a retry loop ends in a result or an exception")
 
 
+NOT_AN_OBJECTS_TROUBLE = (LakeError, MemoryError, OSError)
+"""What ends a run though one object met it. A source's errors of the operating system are `SourceError`: what is left
+of these is the lake's disk."""
+
+
 def attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome:
+    """Ingest one object. What it cannot be read for holds it back, and so does what the ingest itself fails of."""
     try:
         return persistently(lambda: ingest_object(task, store, lake, run))
     except SourceError as error:
         held = Held(task.contract.name, task.source, Reason.UNREADABLE, str(error), task.days or (), None)
-        with lake.committing(task.contract.name, task.source) as seen:
-            lake.hold(held, None, run, seen)
-        return held
+        path = None
+    except NOT_AN_OBJECTS_TROUBLE:
+        raise
+    except (Exception, PanicException) as error:
+        name = lake.files.fresh(task.source.stem)
+        held, path = held_back(task.contract.name, task.source, failed(error), task.days or (), run, name)
+    with lake.committing(task.contract.name, task.source) as seen:
+        lake.hold(held, path, run, seen)
+    return held
 
 
 def attempt_recorded(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Attempted:

@@ -175,7 +175,7 @@ def _explain_missing(
 ) -> NoReturn:
     never = [name for name in missing if name not in known]
     told = ", ".join((never or missing)[:5]) + (" and more" if len(never or missing) > 5 else "")
-    where = lake.location(contract.path)
+    where = lake.address(contract.path)
     if never:
         raise NotMaterialized(f"{contract.name}: not materialized: {told}; materialize {what} first ({where})")
     raise MaterializedButGone(

@@ -156,8 +156,8 @@ def _run_ranges(
 
     lake = open_lake(settings)
     store = open_source(settings)
-    lake.claim(store.uri, source_kind(store))
     plan = make_plan(store, lake, settings, today)
+    lake.claim(store.uri, source_kind(store))
     asked = plan.days(first, last)
     require_space(lake, [o for table in RAW_TABLES for o in plan.of(table, asked) if o.is_due(settings.refresh)])
     failed: list[str] = []

@@ -15,6 +15,7 @@ from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.prune import Pruning
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings
+from opensky_assets.sources.keys import printable
 from opensky_assets.transforms.verify import Verified
 
 SECONDS_PER_MB = {"flights": 0.15, "state_vectors": 0.07}
@@ -25,7 +26,7 @@ MOST_LISTED = 20
 
 
 def say(text: str = "") -> None:
-    print(text, flush=True)
+    print(_on_a_terminal(text), flush=True)
 
 
 def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iterable[str]:
@@ -54,21 +55,25 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
         f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; {lake_bytes(due) / 1e6:.1f} MB in the lake"
     )
     for name, keys in (
-        ("gone from the source, rows kept", [m.source.key for m in plan.vanished]),
-        ("not recognised, left alone", plan.unrecognised),
-        ("outside the calendar, left alone", plan.outside_calendar),
-        ("could not be read now, left alone", plan.unreadable),
+        ("gone from the source, rows kept", [printable(m.source.key) for m in plan.vanished]),
+        ("not recognised, left alone", [printable(f"{key}: {why}") for key, why in plan.unrecognised.items()]),
+        ("outside the calendar, left alone", [printable(key) for key in plan.outside_calendar]),
+        ("could not be read now, left alone", [printable(message) for message in plan.unreadable]),
+        (
+            "in its tar and not read",
+            [printable(f"{key}: {', '.join(names)}") for key, names in plan.other_members.items()],
+        ),
     ):
-        for key in list(keys)[:20]:
-            yield f"  {name}: {key}"
-        if len(keys) > 20:
-            yield f"  {name}: and {len(keys) - 20} more"
+        for line in keys[:MOST_LISTED]:
+            yield f"  {name}: {line}"
+        if len(keys) > MOST_LISTED:
+            yield f"  {name}: and {len(keys) - MOST_LISTED} more"
 
 
 def prune_lines(found: Pruning, dry_run: bool) -> Iterable[str]:
     """What prune removes, or would."""
     for item in found.items[:MOST_LISTED]:
-        yield f"  {item.path} ({item.bytes:,} bytes): {item.why}"
+        yield printable(f"  {item.path} ({item.bytes:,} bytes): {item.why}")
     if len(found.items) > MOST_LISTED:
         yield f"  and {len(found.items) - MOST_LISTED} more"
     verb = "would go" if dry_run else "removed"
@@ -111,7 +116,7 @@ def replay_lines(done: Replay) -> Iterable[str]:
         for reason in sorted({*before, *after}):
             yield f"  {reason}: {before[reason]:,} before, {after[reason]:,} now"
     for key in done.gone[:MOST_LISTED]:
-        yield f"  gone from the source, left as it is: {key}"
+        yield f"  gone from the source, left as it is: {printable(key)}"
     if not done.objects:
         yield "nothing to read again: no object has such records in quarantine"
 
@@ -139,15 +144,19 @@ def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) 
         if undated:
             yield f"{'':<20}of these in quarantine without a day: {undated:,}"
         for held in lake.held(table).values():
-            yield f"{'':<20}held back: {held.message}"
+            yield f"{'':<20}held back: {printable(held.message)}"
     yield ""
     kind = {"simulated": " (SIMULATED data)", "real": ""}.get(lake.kind or "", "")
     yield f"lake       {lake}{kind}"
     yield f'warehouse  {Path(settings.warehouse).resolve()}: duckdb {settings.warehouse} "FROM routes"'
     if reports := [file for file in lake.files.walk("reports") if file.path.endswith("/report.html")]:
-        yield f"report     {lake.location(max(reports, key=lambda page: page.modified).path)}"
+        yield f"report     {lake.address(max(reports, key=lambda page: page.modified).path)}"
     yield "UI         make dev (or: python -m opensky_assets dev), then http://127.0.0.1:3000"
 
 
 def error(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(_on_a_terminal(text), file=sys.stderr, flush=True)
+
+
+def _on_a_terminal(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))

@@ -163,7 +163,9 @@ def _quarantine() -> Iterator[str]:
     yield (
         f"{', '.join(f'`{table.name}`' for table in tables)}, below `quarantine/<table>/day=…/`. The law: for every "
         "object and day, read = written + quarantined + superseded. Records whose day cannot be told are in "
-        "`day=__HIVE_DEFAULT_PARTITION__`, which reads as an empty `day`."
+        "`day=__HIVE_DEFAULT_PARTITION__`, which reads as an empty `day`. There, a file `…-held.parquet` is of an "
+        "object that is held back: a record of line 0 that says why, and the first 1,000 (of an aircraft table all) of "
+        "the records that broke, which the law does not count."
     )
     yield ""
     yield from _columns(tables[0].contract.columns)

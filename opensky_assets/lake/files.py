@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -67,8 +68,16 @@ class Files(Protocol):
         """What `Lake.from_json` opens the same files by."""
         ...
 
+    def address(self, path: str) -> str:
+        """Where a file or folder is, for people and for other programs."""
+        ...
+
     def location(self, path: str) -> str:
-        """The file, or a pattern of files, as DuckDB reads it (see `duckdb_filesystem`)."""
+        """Exactly this file, as DuckDB reads it (see `duckdb_filesystem`): DuckDB takes each path for a pattern."""
+        ...
+
+    def pattern(self, pattern: str) -> str:
+        """The files whose paths match, as DuckDB reads them. Only `pattern` is one, not what is above the lake."""
         ...
 
     def arrow(self) -> tuple[FileSystem, str]:
@@ -195,6 +204,26 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def literal(path: str) -> str:
+    """The pattern that matches this path alone, as DuckDB and Python's glob spell it."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
+
+
+def require_readable(path: str) -> None:
+    """Raise `LakeError` where no lake can be at this path, since readers would take a part of it for something else."""
+    for part in path.split("/"):
+        if re.match(r"[^=]+=", part):
+            raise LakeError(
+                f"the lake {path} is below {part!r}, which readers take for a partition: each row would get it as a "
+                "value of its own; set OPENSKY_LAKE to a place without name=value in its path"
+            )
+    if "\\" in path or ("?" in path and path.startswith("s3://")):
+        raise LakeError(
+            f"the lake {path} has a backslash or a question mark in its path, which DuckDB does not find there; set "
+            "OPENSKY_LAKE to a place without one"
+        )
+
+
 def nearest_folder(path: Path) -> Path:
     """The path, or the first above it that is there: what is to be made in it need not be there yet."""
     while not path.exists():
@@ -218,8 +247,14 @@ class LocalFiles:
     def described(self) -> dict[str, Any]:
         return {"folder": str(self.root)}
 
-    def location(self, path: str) -> str:
+    def address(self, path: str) -> str:
         return (self.root / path).as_posix()
+
+    def location(self, path: str) -> str:
+        return literal(self.address(path))
+
+    def pattern(self, pattern: str) -> str:
+        return f"{literal(self.root.as_posix())}/{pattern}"
 
     def arrow(self) -> tuple[FileSystem, str]:
         from pyarrow.fs import LocalFileSystem

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from opensky_assets.lake.files import Files, LakeError, LocalFiles, Overtaken, Sent, Stored
+from opensky_assets.lake.files import Files, LakeError, LocalFiles, Overtaken, Sent, Stored, require_readable
 from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest
 from opensky_assets.lake.staging import Staging
 from opensky_assets.sources.s3 import S3Place
@@ -48,7 +48,8 @@ class Lake:
 
     @staticmethod
     def at(folder: Path) -> Lake:
-        """The lake in a folder."""
+        """The lake in a folder. Raises `LakeError` where no lake can be there."""
+        require_readable(folder.resolve().as_posix())
         return Lake(LocalFiles(folder.resolve()))
 
     def __str__(self) -> str:
@@ -70,9 +71,17 @@ class Lake:
     def uri(self, path: str) -> str:
         return f"{self.files.uri}/{path}"
 
+    def address(self, path: str) -> str:
+        """Where a file or folder is, for people and for other programs."""
+        return self.files.address(path)
+
     def location(self, path: str) -> str:
-        """A file, or a pattern of files, as a DuckDB connection of `attach` reads it."""
+        """Exactly this file, as a DuckDB connection of `attach` reads it."""
         return self.files.location(path)
+
+    def pattern(self, pattern: str) -> str:
+        """The files whose paths match, as a DuckDB connection of `attach` reads them."""
+        return self.files.pattern(pattern)
 
     def exists(self, path: str) -> bool:
         return self.files.find(path) is not None
@@ -448,6 +457,7 @@ def key_hash_in(path: str) -> str:
 def _in_bucket(place: S3Place, lease_s: float | None = None) -> Lake:
     from opensky_assets.lake.s3 import S3Files
 
+    require_readable(place.uri)
     return Lake(S3Files(place, lease_s) if lease_s else S3Files(place))
 
 
@@ -460,6 +470,6 @@ def lake_place(settings: Settings) -> S3Place | Path:
 
 
 def open_lake(settings: Settings) -> Lake:
-    """The lake of the settings."""
+    """The lake of the settings. Raises `LakeError` where no lake can be there."""
     place = lake_place(settings)
     return Lake.at(place) if isinstance(place, Path) else _in_bucket(place)

@@ -19,6 +19,9 @@ FORMAT = 2
 LATER = "later"
 """Note of a manifest: the first day whose records are in quarantine since it was not over."""
 
+OTHER_MEMBERS = "other_members"
+"""Note of a manifest: names of the tar's members that are neither the table nor LICENSE or README, and are not read."""
+
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 """The partition of records whose day cannot be told, as Hive spells it."""
 
@@ -120,6 +123,12 @@ class Manifest:
         told = self.notes.get(LATER)
         return date.fromisoformat(told) if isinstance(told, str) else None
 
+    @property
+    def other_members(self) -> tuple[str, ...]:
+        """Members of the object's tar that were not read."""
+        names = self.notes.get(OTHER_MEMBERS)
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+
     def may_give_more(self, period: Period) -> bool:
         """Whether the later day is one that the object, as the calendar is now, may hold."""
         return self.later is not None and self.later in period
@@ -160,7 +169,8 @@ class Manifest:
 class Held:
     """A version of an object that was not let into the lake, and why. `days` are those it would have given.
 
-    `quarantine_file` holds its one record; `None` where the object could not even be read.
+    `quarantine_file` holds its own record, of line 0, and where it was held back for its records the first of those;
+    none of them counts in any manifest. `None` where the object could not even be read.
     """
 
     table: str

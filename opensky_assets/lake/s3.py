@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from opensky_assets.lake.files import LakeError, LakeUnavailable, Overtaken, Sent, Stored
+from opensky_assets.lake.files import LakeError, LakeUnavailable, Overtaken, Sent, Stored, literal
 from opensky_assets.lake.staging import Staging, staging
 from opensky_assets.sources.s3 import (
     ALREADY_THERE,
@@ -83,8 +83,14 @@ class S3Files:
     def described(self) -> dict[str, Any]:
         return {"place": asdict(self.place), "lease_s": self.lease_s}
 
-    def location(self, path: str) -> str:
+    def address(self, path: str) -> str:
         return f"{self.uri}/{path}"
+
+    def location(self, path: str) -> str:
+        return literal(self.address(path))
+
+    def pattern(self, pattern: str) -> str:
+        return f"{literal(self.uri)}/{pattern}"
 
     def arrow(self) -> tuple[FileSystem, str]:
         return _arrow(self.place), f"{self.place.bucket}/{self.place.prefix}".rstrip("/")

@@ -94,7 +94,7 @@ def view_statements(lake: Lake) -> Iterator[tuple[str, str]]:
                 yield table.name, f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({source})"
         elif lake.days(table.path):
             # Records of which no day can be told are in the folder of Hive's default partition: their day is null.
-            files = quoted(lake.location(f"{table.path}/day=*/*.parquet"))
+            files = quoted(lake.pattern(f"{table.path}/day=*/*.parquet"))
             yield (
                 table.name,
                 f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({files}, hive_partitioning = true, "

@@ -1,22 +1,41 @@
-"""What of a failure may pass: it is tried again by the step; what will not pass is not."""
+"""Which errors are transient. A step retries those and fails at once on all others."""
 
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+import duckdb
+import httpx
 
+from opensky_assets.ingest.runner import WorkerDied
 from opensky_assets.lake import LakeError
 from opensky_assets.lake.files import LakeUnavailable
 from opensky_assets.settings import SettingsError
 from opensky_assets.sources.api import ApiError, ApiUnavailable
 from opensky_assets.sources.store import ObjectGone, SourceError, SourceUnavailable
-from opensky_assets.spark import SparkUnavailable
+from opensky_assets.spark import SparkGaveUp, SparkUnavailable
 
 PERMANENT = (ApiError, LakeError, SettingsError, SourceError, SparkUnavailable)
-"""Another try would end the same: somebody has to change something first, and the text says what."""
-PASSING = (ApiUnavailable, LakeUnavailable, ObjectGone, SourceUnavailable)
-"""But for these."""
+"""A retry would end the same: somebody has to change something first, and the text says what."""
+TRANSIENT = (
+    ApiUnavailable,
+    LakeUnavailable,
+    ObjectGone,
+    SourceUnavailable,
+    SparkGaveUp,
+    WorkerDied,
+    ConnectionError,
+    TimeoutError,
+    httpx.TransportError,
+)
+"""A retry can help. Some are subclasses of `PERMANENT`, and transient all the same."""
+
+_TRANSIENT_AWS = re.compile(
+    r"AWS Error (NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|INTERNAL_FAILURE|SERVICE_UNAVAILABLE)|curlCode: "
+)
+"""How PyArrow says that a bucket had trouble of its own: it has no class of errors for it. DuckDB passes it on."""
 
 MORE_ATTEMPTS = 2
 WAIT_SECONDS = 20
@@ -24,10 +43,17 @@ WAIT_SECONDS = 20
 before it raises."""
 
 
+def is_transient(error: Exception) -> bool:
+    """Whether a retry can help."""
+    if isinstance(error, TRANSIENT):
+        return True
+    return isinstance(error, OSError | duckdb.Error) and _TRANSIENT_AWS.search(str(error)) is not None
+
+
 @contextmanager
 def tried_again(retry_number: int) -> Iterator[None]:
-    """For the whole of a step: what fails for good fails at once, in the words of the domain, and everything else is
-    tried again. `retry_number` is the attempt, from 0.
+    """For the whole of a step: retry a transient error, fail at once on any other, on a permanent one in the words of
+    the domain. `retry_number` is the attempt, from 0.
 
     Not by a `RetryPolicy`: where a step has one, Dagster also tries again what was interrupted, so that neither Ctrl-C
     nor the UI could end a run.
@@ -37,7 +63,9 @@ def tried_again(retry_number: int) -> Iterator[None]:
     except (dg.Failure, dg.DagsterError):
         raise
     except Exception as error:
-        if isinstance(error, PERMANENT) and not isinstance(error, PASSING):
+        if is_transient(error):
+            wait = WAIT_SECONDS * 2**retry_number * random.uniform(0.8, 1.2)
+            raise dg.RetryRequested(MORE_ATTEMPTS, wait) from error
+        if isinstance(error, PERMANENT):
             raise dg.Failure(str(error), allow_retries=False) from error
-        wait = WAIT_SECONDS * 2**retry_number * random.uniform(0.8, 1.2)
-        raise dg.RetryRequested(MORE_ATTEMPTS, wait) from error
+        raise

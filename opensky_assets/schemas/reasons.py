@@ -28,3 +28,4 @@ class Reason(StrEnum):
     EMPTY_OBJECT = "empty_object"  # no header at all
     OVER_QUARANTINE_LIMIT = "over_quarantine_limit"  # more records in quarantine than the limit allows
     UNREADABLE = "unreadable"  # the source did not give it whole, in several attempts
+    FAILED = "failed"  # the ingest itself failed on it: please report

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from unicodedata import category
 
 FLIGHT_LIST = re.compile(r"(?:^|/)flightlist_(\d{8})_(\d{8})\.csv(?:\.gz)?$")
 STATE_HOUR = re.compile(r"(?:^|/)states/\.?(\d{4}-\d{2}-\d{2})/(\d{2})/states_\1-\2\.csv(?:\.gz|\.tar)?$")
@@ -14,10 +15,14 @@ OTHER_FORMAT = re.compile(r"(?:^|/)states_\d{4}-\d{2}-\d{2}-\d{2}\.(?:avro|json)
 
 _ANSWER = r"\.(?:json|ndjson|jsonl)(?:\.gz)?$"
 POLL = re.compile(r"(?:^|/)states[/_](?:.*[/_])?(\d{8}T\d{6}Z|\d{10})(?:_[^/.]*)?" + _ANSWER)
-"""An answer of `/states/all`: the last epoch or UTC stamp in its name is its time."""
+"""An answer of `/states/all`: the last epoch or UTC stamp in its name is its time. Without one, the answer's own `time`
+is (`ingest.answers.table_of_answer`)."""
 
 FLIGHT_ANSWER = re.compile(r"(?:^|/)(?:flights/(?:[^/]+/)*|flights_)(?:arrival|departure|all)(?:_[^/]*)?" + _ANSWER)
 """An answer of `/flights/arrival`, `/departure` or `/all`: the name does not tell the days of its flights."""
+
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of Unicode: control and format characters, halves of surrogate pairs, separators of lines."""
 
 MAYBE_TABLE = re.compile(r"\.csv(?:\.gz)?$")
 
@@ -72,9 +77,9 @@ def read_key(key: str) -> KeyFacts | None:
 
 
 def is_poll(key: str) -> bool:
-    """Whether the object is an answer of `/states/all`, by its key."""
+    """Whether an object of state vectors is an answer of `/states/all`: hourly files are read in CSV only."""
     facts = read_key(key)
-    return facts is not None and facts.epoch is not None
+    return facts.epoch is not None if facts else is_answer_key(key)
 
 
 def is_flight_list(key: str) -> bool:
@@ -83,8 +88,8 @@ def is_flight_list(key: str) -> bool:
 
 
 def is_flight_answer(key: str) -> bool:
-    """Whether the object is an answer of `/flights/…`, by its key."""
-    return bool(FLIGHT_ANSWER.search(key))
+    """Whether an object of flights is an answer of `/flights/…`: flight lists are CSV."""
+    return is_answer_key(key)
 
 
 def is_answer_key(key: str) -> bool:
@@ -104,5 +109,11 @@ def is_metadata(key: str) -> bool:
 
 
 def may_hold_rows(key: str) -> bool:
-    """Whether the header of an object with an untelling key is worth a look."""
-    return bool(MAYBE_TABLE.search(key)) and key.startswith(("flights/", "data/", "states/"))
+    """Whether the first bytes of an object whose key does not name its table are worth a look."""
+    return bool(MAYBE_TABLE.search(key) or is_answer_key(key)) and key.startswith(("flights/", "data/", "states/"))
+
+
+def printable(text: str) -> str:
+    """The text, as a key of the source or a message about it, with its control characters escaped: a name must not
+    move the cursor of a terminal, nor start another line of a log."""
+    return "".join(c.encode("unicode_escape").decode() if category(c) in _UNPRINTABLE else c for c in text)

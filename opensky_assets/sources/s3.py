@@ -204,6 +204,9 @@ class S3Store:
         except s3_errors() as error:
             raise source_error(f"cannot list {self.place.named}", error) from None
 
+    def left_out(self) -> dict[str, str]:
+        return {}
+
     def open(self, item: SourceObject) -> BinaryIO:
         return cast(BinaryIO, io.BufferedReader(_Body(self.place, item), 1 << 20))
 

@@ -6,11 +6,12 @@ import hashlib
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
 from opensky_assets.sources.telemetry import TimedFile
 
@@ -71,6 +72,10 @@ class ObjectStore(Protocol):
         """All objects whose key starts with `prefix`, in the order of their keys. Raises `SourceError`."""
         ...
 
+    def left_out(self) -> dict[str, str]:
+        """What has a key and is no object, with the reason: in a folder, what is no regular file."""
+        ...
+
     def open(self, item: SourceObject) -> BinaryIO:
         """The object's bytes as a stream. Raises `ObjectGone` where it is not what was listed any more."""
         ...
@@ -80,9 +85,17 @@ class ObjectStore(Protocol):
         ...
 
 
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+
+
 @dataclass(frozen=True)
 class LocalStore:
-    """A folder whose files are the objects; keys are paths relative to it, with `/`."""
+    """A folder whose regular files are the objects; keys are paths relative to it, with `/`."""
 
     root: Path
 
@@ -91,31 +104,75 @@ class LocalStore:
         return self.root.resolve().as_uri()
 
     def _item(self, path: Path, key: str) -> SourceObject:
-        stat = path.stat()
-        return SourceObject(key, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
+        found = path.stat()
+        return SourceObject(key, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
 
     def list(self, prefix: str = "") -> Iterator[SourceObject]:
+        items = []
+        for key, path, why_not in self._walk(prefix):
+            if why_not is None:
+                with suppress(FileNotFoundError):  # gone since the folder was listed
+                    items.append(self._item(path, key))
+        return iter(sorted(items))
+
+    def left_out(self) -> dict[str, str]:
+        return {key: why_not for key, _, why_not in self._walk() if why_not is not None}
+
+    def _walk(self, prefix: str = "") -> Iterator[tuple[str, Path, str | None]]:
+        """Key and path of all that is below the folder and is no folder, and why it is no object (`None`: it is one).
+
+        Links are followed, to folders as to files: an object reached by two keys is two objects, as in a bucket. Only
+        a link to a folder that it lies in itself is not, since its objects have a shorter key already.
+        """
         if not self.root.is_dir():
             raise SourceError(
                 f"the source {self.root} is not a folder: set OPENSKY_SOURCE to a bucket's root, or write a simulated "
                 "one with `opensky-assets simulate`"
             )
-        found = []
-        for folder, _, names in os.walk(self.root, onerror=self._unlisted):
-            for name in names:
-                path = Path(folder, name)
-                key = path.relative_to(self.root).as_posix()
-                if not key.startswith(prefix):
+        folders = [("", self.root, frozenset[tuple[int, int]]())]
+        while folders:
+            base, folder, above = folders.pop()
+            try:
+                identity = folder.stat()
+                here = above | {(identity.st_dev, identity.st_ino)}
+                entries = list(os.scandir(folder))
+            except FileNotFoundError:  # gone since the folder above it was listed
+                continue
+            except OSError as error:
+                self._unlisted(error)
+            for entry in entries:
+                key = base + entry.name
+                if not key.startswith(prefix) and not prefix.startswith(f"{key}/"):
                     continue
                 if not key.isascii() and key != key.encode(errors="replace").decode():
                     raise SourceError(f"the source {self.root} has a file whose name is not UTF-8, {key!a}: rename it")
-                with suppress(FileNotFoundError):  # gone since the folder was listed, or a link to nowhere
-                    found.append(self._item(path, key))
-        return iter(sorted(found))
+                path = Path(entry.path)
+                try:
+                    if entry.is_dir():
+                        found = entry.stat()
+                        if (found.st_dev, found.st_ino) not in here:
+                            folders.append((f"{key}/", path, here))
+                        elif key.startswith(prefix):
+                            yield key, path, "a link to a folder that it lies in; not followed"
+                    elif key.startswith(prefix):
+                        yield key, path, self._why_no_object(entry)
+                except OSError as error:
+                    self._unlisted(error)
 
-    def _unlisted(self, error: OSError) -> None:
+    def _why_no_object(self, entry: os.DirEntry[str]) -> str | None:
+        if entry.is_file():
+            return None
+        try:
+            kind = stat.S_IFMT(entry.stat().st_mode)
+        except FileNotFoundError:
+            return "a link to nowhere" if entry.is_symlink() else None
+        return f"{_KINDS.get(kind, 'no regular file')}, not a regular file"
+
+    def _unlisted(self, error: OSError) -> NoReturn:
         """A folder left out silently would make its objects look vanished."""
-        raise SourceError(f"cannot list {error.filename} of the source ({error.strerror}); check its permissions")
+        raise SourceError(
+            f"cannot list {error.filename} of the source ({error.strerror}); check its permissions"
+        ) from None
 
     def open(self, item: SourceObject) -> BinaryIO:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import reduce
@@ -163,9 +164,9 @@ def table_frame(session: SparkSession, lake: Lake, contract: Contract, paths: Se
 
     _require_filesystem(session, lake)
     if contract.path.endswith(".parquet"):
-        return session.read.parquet(_uri(lake, contract.path))
+        return session.read.parquet(_literal(_uri(lake, contract.path)))
     read = session.read.option("basePath", _uri(lake, contract.path))
-    return read.parquet(*(_uri(lake, path) for path in paths)).withColumn("day", F.col("day").cast("date"))
+    return read.parquet(*(_literal(_uri(lake, path)) for path in paths)).withColumn("day", F.col("day").cast("date"))
 
 
 def _require_filesystem(session: SparkSession, lake: Lake) -> None:
@@ -186,6 +187,11 @@ def _uri(lake: Lake, path: str) -> str:
     """A path of the lake for Hadoop, which takes a URI as it stands and decodes nothing."""
     uri = lake.uri(path)
     return f"s3a://{uri[5:]}" if uri.startswith("s3://") else unquote(uri)
+
+
+def _literal(uri: str) -> str:
+    """The pattern that matches this alone, as Hadoop spells it: Spark takes what it reads for one, not `basePath`."""
+    return re.sub(r"[][*?{}\\]", r"\\\g<0>", uri)
 
 
 class _Stager:

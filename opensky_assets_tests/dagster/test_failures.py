@@ -1,15 +1,17 @@
-"""What may pass is tried again by every step, with a wait; what will not is not."""
+"""A transient error is retried by every step, with a wait; any other fails at once."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import dagster as dg
+import duckdb
+import httpx
 import pytest
 
 from opensky_assets.lake import LakeError
 from opensky_assets.lake.files import LakeUnavailable, LocalFiles, Sent
-from opensky_assets.resources.failures import PASSING, PERMANENT, tried_again
+from opensky_assets.resources.failures import PERMANENT, TRANSIENT, tried_again
 from opensky_assets.sources.api import CreditsSpent
 from opensky_assets.sources.landing import NotYet
 from opensky_assets_tests.dagster.conftest import Platform
@@ -25,11 +27,30 @@ def test_a_failure_for_good_is_told_in_its_own_words(error: type[Exception]) -> 
     assert raised.value.allow_retries is False
 
 
-@pytest.mark.parametrize("error", [*PASSING, ZeroDivisionError])
-def test_what_may_pass_or_is_not_known_is_tried_again_after_a_growing_wait(error: type[Exception]) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, KeyError, OSError])
+def test_an_unknown_error_fails_at_once_as_it_is(error: type[Exception]) -> None:
+    with pytest.raises(error, match="a defect"), tried_again(0):
+        raise error("a defect")
+
+
+BROKEN = "AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7, Couldn't connect to server"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(kind("hush") for kind in TRANSIENT),
+        ConnectionResetError("reset"),
+        httpx.ReadTimeout("slow"),
+        OSError(BROKEN),
+        duckdb.IOException(BROKEN),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_transient_error_is_retried_after_a_growing_wait(error: Exception) -> None:
     for retry_number, least, most in ((0, 16, 24), (1, 32, 48)):
         with pytest.raises(dg.RetryRequested) as raised, tried_again(retry_number):
-            raise error("hush")
+            raise error
         assert raised.value.max_retries == 2
         assert raised.value.seconds_to_wait is not None and least <= raised.value.seconds_to_wait <= most
 

@@ -60,23 +60,23 @@ def test_each_scenario_reads_just_its_objects_and_is_measured(measured: tuple[La
         assert (row["source_kind"], row["cache"], row["cached_share"]) == ("simulated", "warm", 1.0)
     assert rows[0]["rows"] < rows[1]["rows"] < rows[2]["rows"] < rows[3]["rows"]
     # The lake itself has the history and nothing else: scratch lakes are gone.
-    assert sorted(path.name for path in Path(lake.location("")).iterdir()) == ["metrics"]
+    assert sorted(path.name for path in Path(lake.address("")).iterdir()) == ["metrics"]
 
 
 def test_the_history_keeps_its_contract_and_is_exported(measured: tuple[Lake, list[history.Row]]) -> None:
     lake, rows = measured
     assert history.read(lake) == rows
-    (path,) = Path(lake.location(BENCHMARK_RUNS.path)).iterdir()
+    (path,) = Path(lake.address(BENCHMARK_RUNS.path)).iterdir()
     assert lake.parquet(f"{BENCHMARK_RUNS.path}/{path.name}").schema_arrow.equals(BENCHMARK_RUNS.schema)
     assert duckdb.sql(f"SELECT sum(files) FROM '{path}'").fetchall() == [(90,)]
-    with Path(lake.location(history.CSV_PATH)).open() as file:
+    with Path(lake.address(history.CSV_PATH)).open() as file:
         table = list(csv.DictReader(file))
     assert list(table[0]) == ["files_count", "duration_sec", "avg_cpu", "avg_ram", "net_mb", "disk_mb"]
     assert [int(line["files_count"]) for line in table] == [5, 10, 25, 50]
     for line, row in zip(table, rows, strict=True):
         assert float(line["duration_sec"]) == pytest.approx(row["duration_s"], abs=0.001)
         assert 0 < float(line["avg_cpu"]) <= 110 and 0 < float(line["avg_ram"]) < 100
-    told = json.loads(Path(lake.location(history.JSON_PATH)).read_text())
+    told = json.loads(Path(lake.address(history.JSON_PATH)).read_text())
     assert [scenario["files"] for scenario in told["scenarios"]] == [5, 10, 25, 50]
     assert told["shared"]["machine"] and len(told["runs"]) == 4
 

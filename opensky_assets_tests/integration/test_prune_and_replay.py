@@ -79,5 +79,10 @@ def test_an_empty_listing_is_not_taken_for_a_vanished_source(place: Place) -> No
     for path in [path for path in place.source.rglob("*") if path.is_file()]:
         path.unlink()
     refused = place.run("prune", "--vanished")
-    assert refused.returncode == 1 and "lists no object at all" in refused.stdout
+    assert refused.returncode == 1 and "lists no object" in refused.stdout and "--yes" in refused.stdout
+    for command in ("plan", "materialize"):
+        done = place.run(command, *(() if command == "plan" else ("--from", DAYS[0], "--to", DAYS[0])))
+        assert done.returncode == 1 and "lists no object, but the lake has 1 objects" in done.stdout
     assert lake.days("raw/flights") == [DAYS[0]]
+    pruned = place.run("prune", "--vanished", "--yes")
+    assert "bytes removed" in pruned.stdout and lake.days("raw/flights") == []

@@ -112,7 +112,7 @@ def benchmark_report(context: dg.AssetExecutionContext, opensky: OpenSkyResource
     if not rows:
         raise dg.Failure("there is no benchmark in the lake: materialize ingest_benchmark first", allow_retries=False)
     report = build_benchmark_report(lake, rows)
-    context.log.info(lake.location(report.page))
+    context.log.info(lake.address(report.page))
     pictures = "\n\n".join(
         f"![{name}](data:image/png;base64,{base64.b64encode(picture).decode()})"
         for name, picture in report.panels.items()
@@ -120,7 +120,7 @@ def benchmark_report(context: dg.AssetExecutionContext, opensky: OpenSkyResource
     return dg.MaterializeResult(
         metadata={
             "page": dg.MetadataValue.url(lake.uri(report.page)),
-            "path": dg.MetadataValue.path(lake.location(report.page)),
+            "path": dg.MetadataValue.path(lake.address(report.page)),
             "page_bytes": report.page_bytes,
             "charts": report.charts,
             "pictures": [lake.uri(path) for path in report.pictures],

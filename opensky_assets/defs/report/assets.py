@@ -21,7 +21,7 @@ UPSTREAM = [*(mart.name for mart in MARTS), "raw_state_vectors"]
 def _metadata(lake: Lake, report: Report, thumbnail: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "page": dg.MetadataValue.url(lake.uri(report.page)),
-        "path": dg.MetadataValue.path(lake.location(report.page)),
+        "path": dg.MetadataValue.path(lake.address(report.page)),
         "page_bytes": report.page_bytes,
         "flights": report.flights,
         "charts": report.charts,
@@ -90,6 +90,6 @@ def range_report(
         first, last = config.first or days[0], config.last or days[-1]
         with monitor.measure() as measured:
             report = build_report(lake, first, last)
-        context.log.info(f"{len(days)} days: {lake.location(report.page)}")
+        context.log.info(f"{len(days)} days: {lake.address(report.page)}")
         facts = _metadata(lake, report, thumbnail=True)
         return dg.MaterializeResult(metadata={"days": len(days), **facts, **measured.figures()})

@@ -82,6 +82,20 @@ def test_new_changed_and_gone_objects(watch: Watch) -> None:
     assert watch.days() == [("2022-06-26", "2022-06-26", STATES)]
 
 
+def test_an_empty_listing_of_a_lake_with_rows_fails_the_look(tmp_path: Path) -> None:
+    write_list(tmp_path / "bucket", "2022-06-25", "2022-06-25", [flight("2022-06-25")])
+    store, lake = LocalStore(tmp_path / "bucket"), LocalLake.at(tmp_path / "lake")
+    sync_days(FLIGHTS, ["2022-06-25"], store, lake, SETTINGS, TODAY, lambda text: None)
+    watch = Watch(store, lake)
+    watch.look()
+    cursor = watch.cursor
+    for path in (tmp_path / "bucket" / "flights").iterdir():
+        path.unlink()
+    with pytest.raises(SourceError, match="lists no object, but the lake has 1 objects"):
+        watch.look()
+    assert watch.cursor == cursor
+
+
 def test_a_list_asks_for_all_its_days_and_tables_stand_apart(watch: Watch) -> None:
     watch.store.objects["flights/flightlist_20220624_20220626.csv.gz"] = "1"
     watch.store.hour("2022-06-26")

@@ -20,6 +20,18 @@ def read(data, key="states/x.csv.tar"):
         return stream.read()
 
 
+def tell_size(data, size, at=0):
+    """A tar whose header at `at` gives the member another size."""
+    header = bytearray(data[at : at + 512])
+    header[124:136] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return data[:at] + bytes(header) + data[at + 512 :]
+
+
+ONE_MEMBER = tar({"x.csv": CSV})
+TWO_GZ = gz(CSV[:5000]) + gz(CSV[5000:])
+
 SOUND = {
     "plain": (CSV, "flights/a.csv"),
     "gz": (gz(CSV), "flights/a.csv.gz"),
@@ -36,14 +48,18 @@ SOUND = {
     "gnu tar": (tar({"d" * 150 + "/x.csv.gz": gz(CSV)}, tarfile.GNU_FORMAT), "states/a.csv.tar"),
     "pax tar": (tar({"ü" * 150 + "/x.csv.gz": gz(CSV)}, tarfile.PAX_FORMAT), "states/a.csv.tar"),
     "tar not named so": (hour_tar(CSV), "states/a.csv"),
+    "tar whose end mark is all there is behind": (ONE_MEMBER[: 512 + -(-len(CSV) // 512) * 512 + 1024], "a.csv.tar"),
+    "tar of a member of whole blocks": (tar({"x.csv": b"", "y.txt": CSV[:1024], "z.txt": b""}), "states/a.csv.tar"),
     "empty": (b"", "flights/a.csv"),
 }
+
+SOUND_TABLES = {"empty": b"", "tar of a member of whole blocks": b""}
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_the_table_is_found_in(name):
     data, key = SOUND[name]
-    assert read(data, key) == (CSV if data else b"")
+    assert read(data, key) == SOUND_TABLES.get(name, CSV)
 
 
 class Drops(io.BytesIO):
@@ -57,7 +73,7 @@ class Drops(io.BytesIO):
 def test_a_stream_that_comes_in_drops_is_the_same(name):
     data, key = SOUND[name]
     with plain(CountingReader(Drops(data), key), key) as stream:
-        assert stream.read() == (CSV if data else b"")
+        assert stream.read() == SOUND_TABLES.get(name, CSV)
 
 
 ZIPPED = gz(CSV)
@@ -82,6 +98,20 @@ DAMAGED = {
     "tar with a damaged gz": tar({"x.csv.gz": WRONG_CRC}),
     "tar with a cut gz": tar({"x.csv.gz": ZIPPED[:500]}),
     "tar with two tables": tar({"x.csv.gz": ZIPPED, "y.csv": CSV}),
+    "tar with an early end mark": hour_tar(CSV) + hour_tar(CSV),
+    "tar with a byte behind its end mark": TAR + b"x",
+    "tar with a zero and a byte behind its end mark": TAR + bytes(5_000_000) + b"x",
+    "tar without an end mark": ONE_MEMBER[: 512 + -(-len(CSV) // 512) * 512],
+    "tar of csv told too short, by blocks": tell_size(ONE_MEMBER, 512 * 100),
+    "tar of csv told too short, within its last block": tell_size(ONE_MEMBER, len(CSV) - 1),
+    "tar of csv told too short, to nothing": tell_size(ONE_MEMBER, 0),
+    "tar of csv told too long, by blocks": tell_size(ONE_MEMBER, len(ONE_MEMBER) + 512),
+    "tar of two gz told as one": tell_size(tar({"x.csv.gz": TWO_GZ}), len(gz(CSV[:5000]))),
+    "tar of gz told too long": tell_size(tar({"x.csv.gz": ZIPPED, "y.txt": b"x"}), len(ZIPPED) + 512),
+    "tar of gz with garbage behind": tar({"x.csv.gz": ZIPPED + b"garbage behind the end"}),
+    "gz with text behind": ZIPPED + CSV,
+    "gz with zeros and a byte behind": ZIPPED + bytes(700) + b"x",
+    "gz with a byte behind": ZIPPED + b"x",
 }
 
 
@@ -99,6 +129,33 @@ def test_what_is_wrong_with_the_tar_is_said():
         read(CSV)
     with pytest.raises(DamagedContainer, match=r"x\.csv\.gz.*y\.csv"):
         read(DAMAGED["tar with two tables"])
+    with pytest.raises(DamagedContainer, match=r"goes on behind its end mark"):
+        read(DAMAGED["tar with an early end mark"])
+    with pytest.raises(DamagedContainer, match=r"x\.csv .*goes on"):
+        read(DAMAGED["tar of csv told too short, within its last block"])
+    with pytest.raises(DamagedContainer, match=r"follows x\.csv .*neither"):
+        read(DAMAGED["tar of csv told too short, by blocks"])
+
+
+def test_a_caller_that_reads_a_part_hears_of_the_damage_behind_it():
+    for name in ("gz cut in its trailer", "gz with text behind", "tar with an early end mark"):
+        with pytest.raises(UNPACKING_ERRORS), plain(io.BytesIO(DAMAGED[name]), "a.csv.gz") as stream:
+            assert stream.read(10) == CSV[:10]
+
+
+def test_a_look_at_the_head_reads_no_further():
+    source = io.BytesIO(hour_tar(CSV * 20, zipped=False) + bytes(20 << 20))
+    with plain(source, "a.csv.tar", whole=False) as stream:
+        assert stream.read(10) == CSV[:10]
+    assert source.tell() < 4 << 20
+
+
+def test_members_beside_the_table_are_named():
+    others = []
+    data = tar({"LICENSE.txt": b"x", "a/README.md": b"x", "notes.txt": b"n", "x.csv.gz": gz(CSV), "b/x.avro": b"a"})
+    with plain(io.BytesIO(data), "a.csv.tar", other_members=others) as stream:
+        assert stream.read() == CSV
+    assert others == ["notes.txt", "b/x.avro"]
 
 
 @pytest.mark.parametrize("form", ["gz", "tar"])

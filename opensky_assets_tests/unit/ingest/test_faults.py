@@ -14,7 +14,7 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
 from opensky_assets_tests.buckets import FAULTS, TODAY, FaultyStore, copy_bucket, files_of, put
-from opensky_assets_tests.containers import gz, hour_tar
+from opensky_assets_tests.containers import gz, hour_tar, tar
 from opensky_assets_tests.flight_lists import write_aircraft
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import sound_file
@@ -186,3 +186,59 @@ def test_an_aircraft_table_that_does_not_arrive_is_held_back_and_the_database_st
     assert files_of(lake.root, "reference") == before
     report = sync_aircraft(LocalStore(bucket), lake, SETTINGS, TODAY, said.append)
     assert (report.messages, report.rows, lake.held("aircraft_database")) == ([], 2, {})
+
+
+def test_an_aircraft_table_over_the_limit_shows_which_records_broke(tmp_path):
+    import pyarrow.parquet as pq
+
+    bucket, lake = tmp_path / "bucket", LocalLake.at(tmp_path / "lake")
+    path = write_aircraft(bucket)
+    sync_aircraft(LocalStore(bucket), lake, SETTINGS, TODAY, [].append)
+    rows = files_of(lake.root, "reference")
+    sound = path.read_bytes()
+    path.write_bytes(sound + b"\n".join(sound.splitlines()[-1].replace(b"4b1801", b"x") for _ in range(3)) + b"\n")
+    report = sync_aircraft(LocalStore(bucket), lake, SETTINGS, TODAY, [].append)
+    key = "metadata/aircraftDatabase.csv"
+    held = lake.held("aircraft_database")[key]
+    assert held.reason == Reason.OVER_QUARANTINE_LIMIT
+    assert held.message.startswith(f"{key}: 3 of 5 records are broken, more than OPENSKY_QUARANTINE_LIMIT=0.05")
+    assert held.quarantine_file.path.endswith("-held.parquet")
+    records = pq.read_table(lake.path(held.quarantine_file.path)).to_pylist()
+    assert [(r["object"], r["line_number"], r["reason"]) for r in records] == [
+        (key, 0, "over_quarantine_limit"), (key, 2, "null_key"),
+        *((key, line, "bad_icao24") for line in (4, 5, 6)),
+    ]  # fmt: skip
+    assert held.quarantine_file.rows == len(records)
+    assert files_of(lake.root, "reference") == rows
+    assert all(manifest.lawful for manifest in report.manifests.values())
+    path.write_bytes(sound)
+    sync_aircraft(LocalStore(bucket), lake, SETTINGS, TODAY, [].append)
+    assert not lake.held("aircraft_database")
+
+
+def test_an_aircraft_table_that_the_ingest_fails_on_stops_no_other(tmp_path):
+    bucket, lake = tmp_path / "bucket", LocalLake.at(tmp_path / "lake")
+    path = write_aircraft(bucket)
+    put(bucket, "metadata/aircraftDatabase-2020-01.csv", path.read_bytes().replace(b"4b1801", b"4b1802"))
+    key = "metadata/aircraftDatabase-2020-01.csv"
+
+    class Defective(LocalStore):
+        def open(self, item):
+            if item.key == key and looked_at:
+                raise ZeroDivisionError("a defect")
+            looked_at.append(item.key)
+            return super().open(item)
+
+    looked_at = []
+
+    report = sync_aircraft(Defective(bucket), lake, SETTINGS, TODAY, [].append)
+    assert (lake.held("aircraft_database")[key].reason, report.rows) == (Reason.FAILED, 1)
+
+
+def test_members_beside_an_aircraft_table_are_named(tmp_path):
+    bucket, lake = tmp_path / "bucket", LocalLake.at(tmp_path / "lake")
+    path = write_aircraft(bucket)
+    path.write_bytes(tar({"x.csv": path.read_bytes(), "types.xls": b"x"}))
+    sync_aircraft(LocalStore(bucket), lake, SETTINGS, TODAY, [].append)
+    (manifest,) = lake.manifests("aircraft_database").values()
+    assert manifest.notes["other_members"] == ["types.xls"]

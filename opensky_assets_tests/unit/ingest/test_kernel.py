@@ -250,12 +250,26 @@ def test_held_back_for(name, bucket, lake):
     assert len(outcome.message) < 600 and "\n" not in outcome.message
     assert lake.held(outcome.table) == {key: outcome}
     assert lake.manifests(outcome.table) == {}
-    (record,) = rows_of(lake, f"quarantine/{outcome.table}")
+    record, *broken = sorted(rows_of(lake, f"quarantine/{outcome.table}"), key=lambda row: row["line_number"])
+    assert [(row["object"], row["line_number"], row["raw_line"]) for row in broken] == (
+        [(key, 12, "x")] if name == "over the limit" else []
+    )
+    assert outcome.quarantine_file.rows == 1 + len(broken)
     assert record == {
         "object": key, "line_number": 0, "column": None, "reason": str(reason), "raw_line": outcome.message,
         "day": NO_DAY,
     }  # fmt: skip
     assert not lake.path("raw").exists()
+
+
+def test_of_an_object_held_back_for_its_records_the_first_are_kept(bucket, lake):
+    lines = [b"x%d" % n for n in range(3_000)]
+    put(bucket, MONTH, gz(joined([*month(lines=10), *lines])))
+    held = ingest(bucket, lake, MONTH)
+    found = rows_of(lake, "quarantine/flights")
+    broken = [(row["line_number"], row["reason"], row["raw_line"]) for row in found if row["line_number"]]
+    assert sorted(broken) == [(12 + n, "field_count", f"x{n}") for n in range(1_000)]
+    assert held.quarantine_file.rows == len(found) == 1_001 and held.quarantine_file.path.endswith("-held.parquet")
 
 
 def test_the_limit_is_the_share_it_says(bucket, lake):

@@ -201,6 +201,41 @@ times = st.one_of(
         ))
     ),
 )  # fmt: skip
+MIDNIGHT = 1546387200
+"""2019-01-02"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "micros"),
+    [
+        ("1546387199.9999998", MIDNIGHT * 10**6 - 1),
+        ("1546387199.9999994", MIDNIGHT * 10**6 - 1),
+        ("1546387199.999999", MIDNIGHT * 10**6 - 1),
+        ("1546387198.9999998", MIDNIGHT * 10**6 - 10**6),
+        ("1546387200.0000002", MIDNIGHT * 10**6),
+        ("1546387200", MIDNIGHT * 10**6),
+    ],
+)
+@pytest.mark.parametrize("table", ["state_vectors", "flights"])
+def test_rounding_moves_no_time_to_another_day(table, seconds, micros):
+    if table == "flights":  # as text, since its times are
+        data, at = b"icao24,firstseen,lastseen\n4b1801,,%s\n" % seconds.encode(), FLIGHTS.schema.names.index("lastseen")
+    else:
+        data, at = b"icao24,time,lat,lon\n4b1801,%s,1,2\n" % seconds.encode(), 0
+    found = read(data, table)
+    assert (found.bad, found.days) == ({}, ["2019-01-02" if micros >= MIDNIGHT * 10**6 else "2019-01-01"])
+    assert found.good[0][at] == micros
+
+
+@given(st.integers(1_483_228_800 * 10**6, 4_102_444_800 * 10**6))
+@example(MIDNIGHT * 10**6 - 1)
+@example(MIDNIGHT * 10**6)
+def test_a_time_with_six_decimals_is_exact(micros):
+    seconds = b"%d.%06d" % divmod(micros, 10**6)
+    found = read(b"icao24,time,lat,lon\n4b1801,%s,1,2\n" % seconds, "state_vectors", date(2017, 1, 1), date(2101, 1, 1))
+    assert found.good[0][0] == micros
+
+
 epochs = st.one_of(
     st.sampled_from(EPOCHS), st.integers(-(10**12), 10**12).map(str), st.floats(-1e12, 1e12).map(repr),
     st.floats(1.5e9, 1.6e9).map(lambda x: f"{x:.6f}"),

@@ -1,5 +1,7 @@
 """What there is to do, what a sync does of it, and what it says."""
 
+import json
+import os
 import random
 from collections import Counter
 from dataclasses import replace
@@ -13,12 +15,14 @@ from hypothesis import strategies as st
 
 from opensky_assets.ingest.plan import RAW_TABLES, Status, days_of, make_plan, stretches
 from opensky_assets.ingest.sync import sync_days
+from opensky_assets.jobs.report import plan_lines
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore, SourceError
+from opensky_assets.sources.telemetry import recording
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
-from opensky_assets_tests.containers import gz, hour_tar
+from opensky_assets_tests.containers import gz, hour_tar, tar
 from opensky_assets_tests.flight_lists import write_aircraft
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.mutations import FLIGHTS_HEADER, STATES_HEADER, flight_line, sound_file, state_line
@@ -89,7 +93,8 @@ def test_every_object_has_its_table_its_days_and_its_status(bucket, lake):
         "metadata/aircraftDatabase.csv": ("aircraft_database", None),
     }
     assert set(statuses(made).values()) == {"new"}
-    assert made.vanished == made.unrecognised == made.outside_calendar == made.unreadable == ()
+    assert made.vanished == made.outside_calendar == made.unreadable == ()
+    assert made.unrecognised == made.other_members == {}
     assert [o.source.key for o in made.of("flights")] == [UNDATED, JANUARY, FEBRUARY]
     assert [o.source.key for o in made.of("flights", ["2019-02-03"])] == [UNDATED, FEBRUARY]
     assert made.days(date(2019, 1, 30), date(2019, 2, 2)) == ["2019-01-30", "2019-01-31", "2019-02-01", "2019-02-02"]
@@ -97,21 +102,132 @@ def test_every_object_has_its_table_its_days_and_its_status(bucket, lake):
 
 def test_what_is_no_table_of_ours_is_told_and_left_alone(bucket, lake):
     strange = {
-        "flights/notes.csv": b"a,b\n1,2\n",
-        "flights/broken.csv.gz": gz(b"x" * 100_000)[:40],
-        "flights/empty.csv": b"",
-        "flights/mac.csv": b"icao24,lastseen\r1,2\r",
-        "data/picture.png": b"\x89PNG",
-        "states/random.csv": bytes(range(256)) * 10,
-        "flights/one_line.csv": b"x" * 300_000,
+        "flights/notes.csv": (b"a,b\n1,2\n", "lacks icao24, lastseen; it reads 'a,b'"),
+        "flights/seen.csv": (b"icao24,lastseen\n1,2\n", "lacks firstseen; it reads 'icao24,lastseen'"),
+        "states/notes.csv": (b"time,icao24\n1,2\n", "lacks lat, lon; it reads 'time,icao24'"),
+        "metadata/notes.csv": (b"a,b\n1,2\n", "no icao24 column with aircraft columns beside it; it reads 'a,b'"),
+        "metadata/notes.txt": (b"a,b\n1,2\n", "no table by its name"),
+        "flights/broken.csv.gz": (gz(b"x" * 100_000)[:40], "does not unpack"),
+        "flights/empty.csv": (b"", "is empty"),
+        "flights/mac.csv": (b"icao24,lastseen\r1,2\r", "it reads 'icao24,lastseen"),
+        "data/picture.png": (b"\x89PNG", "no table by its name"),
+        "states/random.csv": (bytes(range(256)) * 10, "lacks time, icao24; it reads"),
+        "flights/one_line.csv": (b"x" * 300_000, "lacks icao24, lastseen; it reads 'xxx"),
+        "states/untimed.json": (b'{"states":[["4b1801"]]}', "lacks `time`"),
+        "states/cut.json": (b'{"icao24":"4b1801",', "no whole JSON object"),
+        "states/other.json": (b'{"icao24":"4b1801","time":1}', "lacks latitude, longitude of state_vectors"),
+        "flights/other.json": (b'[{"icao24":"4b1801","firstSeen":1}]', "lacks lastSeen of flights"),
+        "flights/none.json": (b"[]", "no whole JSON object"),
     }
-    for key, data in strange.items():
+    for key, (data, _) in strange.items():
         put(bucket, key, data)
     put(bucket, HOUR.replace(".csv.", ".avro."), b"the same hour in another format")
     put(bucket, SIMULATED_MARKER, b"")
     made = plan(bucket, lake)
     assert set(made.unrecognised) == set(strange)
+    for key, (_, why) in strange.items():
+        assert why in made.unrecognised[key], key
+        assert len(made.unrecognised[key]) < 500
     assert len(made.objects) == 6
+
+
+STATE = ["4b1801", "SWR1    ", "Switzerland", 1583064000, 1583064005, 8.5, 47.4, 900.0, False, 90.0, 10.0, 0.0, None,
+         950.0, "1000", False, 0]  # fmt: skip
+FLIGHT = {"icao24": "4b1801", "firstSeen": 1583060000, "lastSeen": 1583064000, "estDepartureAirport": "LSZH"}
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "contract"),
+    [
+        ("states/spain.json", {"time": 1583064010, "states": [STATE]}, STATE_VECTORS),
+        ("data/poll_1.json.gz", {"time": 1583064010, "states": [STATE]}, STATE_VECTORS),
+        (
+            "states/poll_1.ndjson.gz",
+            {"time": 1583064010, "icao24": "4b1801", "latitude": 47.4, "longitude": 8.5, "last_contact": 1583064005},
+            STATE_VECTORS,
+        ),
+        ("flights/zurich.json", [FLIGHT], FLIGHTS),
+        ("flights/2020/zurich.jsonl", FLIGHT, FLIGHTS),
+    ],
+)
+def test_an_answer_is_recognised_by_its_content_where_its_name_does_not_say(tmp_path, lake, key, answer, contract):
+    text = json.dumps(answer).encode()
+    put(tmp_path / "bucket", key, gz(text) if key.endswith(".gz") else text)
+    store = CountingStore(LocalStore(tmp_path / "bucket"))
+    (found,) = make_plan(store, lake, Settings(_env_file=None), TODAY).objects
+    assert (found.table, found.days) == (contract.name, None)
+    done = sync(tmp_path / "bucket", lake, ["2020-03-01"], contract)
+    (read,) = done.read
+    assert {day: counts.written for day, counts in read.days.items()} == {"2020-03-01": 1}
+    store.opened.clear()
+    (found,) = make_plan(store, lake, Settings(_env_file=None), TODAY).objects
+    assert (found.days, found.status, store.opened) == (("2020-03-01",), Status.UNCHANGED, Counter())
+
+
+def test_flights_recognised_by_content_give_way_to_a_flight_list(bucket, lake):
+    flight = {**FLIGHT, "firstSeen": 1546300800 + 40_000, "lastSeen": 1546300800 + 43_200}
+    put(bucket, "flights/zurich.json", json.dumps([flight]).encode())
+    done = sync(bucket, lake, ["2019-01-01"])
+    assert {m.source.key for m in done.read} >= {JANUARY, "flights/zurich.json"}
+    assert lake.manifests("flights")["flights/zurich.json"].total.superseded == 1
+
+
+def test_a_large_foreign_file_is_not_read_to_be_recognised(tmp_path, lake):
+    put(tmp_path / "bucket", "states/large.json", b'{"features": [' + b"1, " * (8 << 20) + b"1]}")
+    with recording() as requests:
+        made = plan(tmp_path / "bucket", lake)
+    assert "states/large.json" in made.unrecognised
+    assert sum(request.received_bytes for request in requests) < 4 << 20
+
+
+def test_what_is_no_object_is_named_with_the_reason(bucket, lake):
+    os.mkfifo(bucket / "flights" / "pipe.csv")
+    (bucket / "loop").symlink_to(bucket)
+    made = plan(bucket, lake)
+    assert made.unrecognised["flights/pipe.csv"] == "a FIFO, not a regular file"
+    assert "lies in" in made.unrecognised["loop"]
+    assert len(made.objects) == 6
+
+
+def test_objects_below_a_link_to_nowhere_have_not_vanished(bucket, lake, tmp_path):
+    (bucket / "flights").rename(tmp_path / "disk")
+    (bucket / "flights").symlink_to(tmp_path / "disk")
+    sync(bucket, lake)
+    assert set(lake.manifests("flights")) == {JANUARY, FEBRUARY, UNDATED}
+    (tmp_path / "disk").rename(tmp_path / "unmounted")
+    made = plan(bucket, lake)
+    assert (made.vanished, made.unrecognised) == ((), {"flights": "a link to nowhere"})
+    (bucket / "flights").unlink()
+    assert len(plan(bucket, lake).vanished) == 3
+
+
+def test_a_source_that_lists_nothing_has_not_lost_everything(bucket, lake, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert plan(empty, lake).objects == ()
+    sync(bucket, lake)
+    with pytest.raises(SourceError, match=r"lists no object.*3 objects.*OPENSKY_SOURCE.*--yes"):
+        plan(empty, lake)
+
+
+def test_members_beside_the_table_are_in_the_manifest_and_in_the_plan(bucket, lake):
+    (bucket / LATE_HOUR).unlink()
+    put(bucket, HOUR, tar({"LICENSE.txt": b"x", "states.avro": b"x", "x.csv.gz": gz(states(date(2019, 1, 7)))}))
+    sync(bucket, lake, contract=STATE_VECTORS)
+    assert lake.manifests("state_vectors")[HOUR].notes["other_members"] == ["states.avro"]
+    assert plan(bucket, lake).other_members == {HOUR: ("states.avro",)}
+
+
+def test_names_cannot_write_on_the_terminal(bucket, lake):
+    name = "flights/\x1b[2Jevil\nname\u202e.csv"
+    put(bucket, name, b"a\x1b[31m,b\n")
+    put(bucket, HOUR, tar({"x.csv.gz": gz(states(date(2019, 1, 7))), "b\x1b.avro": b"x"}))
+    sync(bucket, lake, contract=STATE_VECTORS)
+    (bucket / LATE_HOUR).unlink()
+    lines = list(plan_lines(plan(bucket, lake), "file:///x", "real", date(2019, 1, 1), date(2019, 1, 2)))
+    assert any(r"flights/\x1b[2Jevil\nname\u202e.csv: lacks icao24" in line for line in lines)
+    assert any(line.endswith(rf"{HOUR}: b\x1b.avro") for line in lines)
+    assert all(line.isprintable() for line in lines)
 
 
 def test_days_outside_the_calendar_have_no_partition(bucket, lake):
@@ -160,7 +276,7 @@ def test_recorded_variants_are_recognised_and_read_whole(tmp_path, lake):
         rows = list(csv.DictReader(text))
         assert rows
         counts[key] = len(rows)
-    assert plan(folder, lake).unrecognised == ()
+    assert plan(folder, lake).unrecognised == {}
     for contract in (STATE_VECTORS, FLIGHTS):
         done = sync(folder, lake, every_day(2018) + every_day(2020), contract)
         for read in done.read:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 
 import pytest
+from polars.exceptions import PanicException
 
 from opensky_assets.ingest import runner
 from opensky_assets.ingest.plan import days_of
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import LakeError
-from opensky_assets.schemas import FLIGHTS
+from opensky_assets.lake.files import LakeUnavailable
+from opensky_assets.schemas import FLIGHTS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import LocalStore
@@ -60,6 +62,55 @@ def test_trouble_with_the_lake_ends_the_pool_with_its_message(bucket, tmp_path, 
         sync(bucket, lake, 2)
     assert lake.manifests("flights") == {}
     assert not lake.path("_staging").exists()
+
+
+ERRORS = {
+    error.__name__: error
+    for error in (
+        ZeroDivisionError, PanicException, KeyboardInterrupt, MemoryError, LakeError, LakeUnavailable, OSError
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DefectiveStore(CountingStore):
+    """A folder of which one object makes whoever opens it fail."""
+
+    error: str = "ZeroDivisionError"
+    """Its name, since a Polars panic does not pickle."""
+
+    def open(self, item):
+        if "201902" in item.key:
+            raise ERRORS[self.error]("a defect\nof two lines")
+        return super().open(item)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("error", ["ZeroDivisionError", "PanicException"])
+def test_what_the_ingest_fails_of_holds_that_object_back_and_no_other(bucket, tmp_path, monkeypatch, workers, error):
+    lake = LocalLake.at(tmp_path / "lake")
+    monkeypatch.setattr(runner, "SMALL_BYTES", 0)
+    store = DefectiveStore(LocalStore(bucket), error=error)
+    done = sync_days(FLIGHTS, DAYS, store, lake, Settings(_env_file=None, workers=workers), TODAY, lambda text: None)
+    assert len(done.read) == 4 and {day[:7] for day in done.failed} == {"2019-02", "2019-04"}
+    (key,) = (key for key in lake.held("flights") if "201902" in key)
+    held = lake.held("flights")[key]
+    assert held.reason == Reason.FAILED
+    assert held.message == (
+        f"{key}: the ingest itself failed on it ({error}: a defect of two lines); please report this with the object"
+    )
+    assert lake.files.find(held.quarantine_file.path)
+    mended = sync_days(FLIGHTS, DAYS, LocalStore(bucket), lake, Settings(_env_file=None), TODAY, lambda text: None)
+    assert [m.source.key for m in mended.read] == [key] and key not in lake.held("flights")
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "MemoryError", "LakeError", "LakeUnavailable", "OSError"])
+def test_what_is_no_objects_trouble_ends_the_run(bucket, tmp_path, error):
+    lake = LocalLake.at(tmp_path / "lake")
+    with pytest.raises(LakeError if error == "OSError" else ERRORS[error], match="a defect"):
+        store = DefectiveStore(LocalStore(bucket), error=error)
+        sync_days(FLIGHTS, DAYS, store, lake, Settings(_env_file=None), TODAY, lambda text: None)
+    assert not any(held.reason == Reason.FAILED for held in lake.held("flights").values())
 
 
 @dataclass(frozen=True)

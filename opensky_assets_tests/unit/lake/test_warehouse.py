@@ -1,8 +1,17 @@
 """The warehouse's file: replaced whole, and nothing of a dead writer stays beside it."""
 
-import duckdb
+from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from opensky_assets.lake import Lake, LakeError, open_lake
+from opensky_assets.lake.connect import connect, connect_days
 from opensky_assets.lake.warehouse import rebuild_warehouse
+from opensky_assets.schemas import AIRPORTS
+from opensky_assets.settings import Settings
 from opensky_assets_tests.buckets import put
 from opensky_assets_tests.lakes import LocalLake
 
@@ -17,3 +26,42 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["warehouse.duckdb"]
     with duckdb.connect(str(path), read_only=True) as connection:
         assert len(connection.execute("SELECT warehouse_version()").fetchall()[0][0]) == 64
+
+
+def write_lake(folder: Path, name: str) -> Lake:
+    """A lake with a flight and an airport that say where they are."""
+    for path, table in (
+        ("raw/flights/day=2020-01-01/p.parquet", {"origin": [name]}),
+        (AIRPORTS.path, {"icao": [name]}),
+    ):
+        (folder / path).parent.mkdir(parents=True)
+        pq.write_table(pa.table(table), folder / path)
+    return Lake.at(folder)
+
+
+@pytest.mark.parametrize("name", ["lake[12]", "lake*", "lake?", "[!x]lake", "l{a,b}", "l]", "it's", "**"])
+def test_a_lake_reads_itself_alone_whatever_its_name(tmp_path: Path, name: str) -> None:
+    for neighbour in ("lake1", "lakeX", "alake", "la", name):
+        lake = write_lake(tmp_path / neighbour, neighbour)
+    warehouse = tmp_path / "warehouse.duckdb"
+    rebuild_warehouse(lake, warehouse)
+    connections = [connect(lake), connect_days(lake, ["2020-01-01"]), duckdb.connect(str(warehouse), read_only=True)]
+    flights, airports = [(name, "2020-01-01")], [(name,)]
+    for connection in connections:
+        with connection:
+            assert connection.execute("SELECT origin, day::VARCHAR FROM raw_flights").fetchall() == flights
+            assert connection.execute("SELECT icao FROM airports").fetchall() == airports
+    assert lake.address("x") == str(tmp_path / name / "x")
+
+
+@pytest.mark.parametrize("folder", ["day=2001-01-01/lake", "a/env=prod", "x/env=/lake"])
+def test_a_lake_below_a_folder_that_reads_as_a_partition_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(LakeError, match=r"below '(day|env)=.*partition.*OPENSKY_LAKE"):
+        Lake.at(tmp_path / folder)
+    with pytest.raises(LakeError, match="partition"):
+        open_lake(Settings(_env_file=None, lake=f"s3://bucket/{folder}"))
+    with pytest.raises(LakeError, match="backslash"):
+        Lake.at(tmp_path / "a\\b")
+    with pytest.raises(LakeError, match="question mark"):
+        open_lake(Settings(_env_file=None, lake="s3://bucket/lake?"))
+    Lake.at(tmp_path / "=x")  # no name

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,49 @@ def test_an_object_that_changed_is_another_version(bucket):
 def test_links_to_nowhere_are_no_objects(bucket):
     (bucket / "flights" / "nowhere.csv").symlink_to(bucket / "missing")
     assert len(list(LocalStore(bucket).list())) == 4
+
+
+def test_a_linked_folder_is_followed_and_each_key_is_an_object_of_its_own(bucket, tmp_path):
+    put(tmp_path / "disk", "flights/c.csv", b"linked")
+    (bucket / "more").symlink_to(tmp_path / "disk")
+    (bucket / "flights" / "again.csv").symlink_to(bucket / "z.csv")
+    (bucket / "twice").symlink_to(bucket / "flights")
+    store = LocalStore(bucket)
+    items = {item.key: item for item in store.list()}
+    assert {"more/flights/c.csv", "flights/again.csv", "twice/again.csv", "twice/a.csv", "z.csv"} <= set(items)
+    assert [item.key for item in store.list("more/fl")] == ["more/flights/c.csv"]
+    for key, content in (("more/flights/c.csv", b"linked"), ("twice/again.csv", b"z.csv")):
+        store.verify(items[key])
+        with store.open(items[key]) as stream:
+            assert stream.read() == content
+    assert store.left_out() == {}
+
+
+def test_a_link_to_a_folder_above_is_not_followed_for_ever(bucket):
+    (bucket / "flights" / "all").symlink_to(bucket)
+    (bucket / "flights" / "self").symlink_to(bucket / "flights")
+    store = LocalStore(bucket)
+    assert [item.key for item in store.list()] == ["flights/a.csv", "flights/b.csv", "states/.2019-01-07/00/x.tar",
+                                                   "z.csv"]  # fmt: skip
+    assert set(store.left_out()) == {"flights/all", "flights/self"}
+    assert "lies in" in store.left_out()["flights/all"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs, sockets and devices need POSIX")
+def test_what_is_no_regular_file_is_named_and_never_opened(bucket):
+    os.mkfifo(bucket / "flights" / "pipe.csv")
+    (bucket / "flights" / "null.csv").symlink_to("/dev/null")
+    (bucket / "flights" / "nowhere.csv").symlink_to(bucket / "missing")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(bucket / "flights" / "socket.csv"))
+        store = LocalStore(bucket)
+        assert len(list(store.list())) == 4
+        assert store.left_out() == {
+            "flights/pipe.csv": "a FIFO, not a regular file",
+            "flights/null.csv": "a device, not a regular file",
+            "flights/socket.csv": "a socket, not a regular file",
+            "flights/nowhere.csv": "a link to nowhere",
+        }
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 need Linux")
