@@ -21,6 +21,7 @@ from opensky_assets.ingest.quality import (
     usual_rows,
 )
 from opensky_assets.ingest.sync import sync_days
+from opensky_assets.report.data import report_data
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
@@ -184,6 +185,23 @@ def test_days_of_polls_are_compared_with_days_of_polls(platform: Platform) -> No
     assert done.messages == []
     usual = usual_rows(read_days(platform.lake, STATE_VECTORS, None))
     assert usual == {days[6]: 100, days[7]: 1, days[8]: 100, days[9]: 1}
+
+
+def test_a_report_counts_polls_only_where_there_are_no_hourly_files(sound: Platform) -> None:
+    poll_day = "2022-06-19"
+    write_poll(sound.bucket, epoch(poll_day, 9), [answered(f"4b18{n:02x}", epoch(poll_day, 9)) for n in range(5)])
+    settings, store = load_settings(quarantine_limit=1), LocalStore(sound.bucket)
+    days = [poll_day, *DAYS]
+    sync_days(STATE_VECTORS, days, store, sound.lake, settings, date(2022, 7, 1), lambda text: None)
+
+    of_all = report_data(sound.lake, poll_day, LAST, days).states
+    assert of_all is not None and not of_all.polls
+    assert (of_all.days, of_all.days_with_polls) == (DAYS, 2)
+    assert of_all.aircraft_by_hour == [1] * 24  # LAST has a poll of two others at nine
+
+    of_polls = report_data(sound.lake, poll_day, poll_day, [poll_day]).states
+    assert of_polls is not None and of_polls.polls and of_polls.days == [poll_day]
+    assert of_polls.aircraft_by_hour == [0] * 9 + [5] + [0] * 14
 
 
 def test_what_a_report_says_of_its_days(sound: Platform) -> None:
