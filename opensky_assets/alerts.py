@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import logging
 import re
 import smtplib
@@ -20,6 +21,10 @@ UUID = "-".join(f"[0-9a-f]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 
 class AlertNotSent(Exception):
     """No channel took the alert; the text says why, without secrets."""
+
+
+class UnsafeServer(Exception):
+    """The mail server would get the password in plain text. The message says what to set, without secrets."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ def send(alert: Alert, settings: Settings) -> list[str]:
         try:
             _persistently(lambda channel=channel: channel(alert, settings))  # type: ignore[misc]
             sent.append(name)
+        except UnsafeServer as error:
+            failed.append(f"{name}: {error}")
         except Exception as error:
             # Neither the address of a webhook nor a password may stand in a log.
             failed.append(f"{name}: {type(error).__name__}")
@@ -80,7 +87,8 @@ def post(alert: Alert, settings: Settings) -> None:
 
 
 def mail(alert: Alert, settings: Settings) -> None:
-    """By e-mail, over TLS where the server offers it."""
+    """By e-mail, over TLS where the server offers it (STARTTLS, RFC 3207). Credentials go over TLS alone, or to this
+    machine. Raises `UnsafeServer` where there are credentials and neither holds."""
     message = EmailMessage()
     message["Subject"] = f"[opensky-assets] {alert.title}"
     message["From"] = settings.alert_from
@@ -88,14 +96,33 @@ def mail(alert: Alert, settings: Settings) -> None:
     message.set_content(f"{alert.reason}\n\n{alert.link}\n")
     with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as server:
         server.ehlo()
-        if server.has_extn("starttls"):
+        encrypted = server.has_extn("starttls")
+        if encrypted:
             server.starttls(context=ssl.create_default_context())
         if settings.smtp_user and settings.smtp_password:
+            if not encrypted and not _is_loopback(settings.smtp_host):
+                raise UnsafeServer(
+                    f"{settings.smtp_host}:{settings.smtp_port} offers no STARTTLS, so the password is not sent; set "
+                    "OPENSKY_SMTP_PORT to a port with STARTTLS (often 587), or unset OPENSKY_SMTP_USER"
+                )
             server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
         server.send_message(message)
 
 
-def _persistently(call: Callable[[], None]) -> None:
-    from tenacity import Retrying, stop_after_attempt, wait_random_exponential
+def _is_loopback(host: str) -> bool:
+    """Whether the name or address is this machine itself: 127.0.0.0/8, ::1 or localhost. No name is looked up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
 
-    Retrying(stop=stop_after_attempt(ATTEMPTS), wait=wait_random_exponential(multiplier=0.5, max=5), reraise=True)(call)
+
+def _persistently(call: Callable[[], None]) -> None:
+    from tenacity import Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
+
+    Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        retry=retry_if_not_exception_type(UnsafeServer),
+        reraise=True,
+    )(call)

@@ -56,6 +56,12 @@ def ensure(root: Path, arguments: list[str]) -> None:
     """Return inside the project's own environment, set up as pinned; from any other Python, hand over to it."""
     handed_over = os.environ.pop(HANDED_OVER, None)
     try:
+        if (root / VENV).is_symlink():
+            # Following it would install this checkout into the environment of another one.
+            raise SetupError(
+                f"{root / VENV} is a link to {os.path.realpath(root / VENV)}, perhaps the environment of another "
+                "checkout. Delete the link and run again: an environment of its own is made here."
+            )
         if not _is_current(root):
             _install(root)
         if _runs_in(root / VENV):

@@ -220,7 +220,7 @@ def sql(arguments: argparse.Namespace) -> int:
 
     query = sys.stdin.read() if arguments.query == "-" else arguments.query
     try:
-        run_sql(query, open_lake(load_settings()), arguments.format, arguments.out)
+        run_sql(query, open_lake(load_settings()), arguments.format, arguments.out, arguments.exact)
     except SqlError as failure:
         error(f"opensky-assets sql: {failure}")
         return 1
@@ -368,6 +368,12 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=["table", "csv", "json", "parquet"], help="by default a table, or as --out ends"
     )
     made.add_argument("--out", type=Path, metavar="FILE", help="write the answer there")
+    made.add_argument(
+        "--exact",
+        action="store_true",
+        help="CSV with every text as it is. Without it, an apostrophe is put before text that begins with = + - @, tab "
+        "or line break, which a spreadsheet would run as a formula; numbers, JSON and Parquet are always exact",
+    )
     made = command("tables", tables, "the tables, what the lake has of them, their columns with units")
     made.add_argument("name", nargs="?", help="the columns of this table")
     made.add_argument("--markdown", action="store_true", help="all tables as the page docs/tables.md")

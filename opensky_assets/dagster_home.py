@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opensky_assets.bootstrap import lock
+from opensky_assets.bootstrap import lock, say
 from opensky_assets.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -36,14 +36,23 @@ def home_below(root: Path) -> Path:
 
 def dagster_home(root: Path) -> Path:
     """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it, or,
-    where there is none, with Dagster's telemetry switched off.
+    where there is none, with Dagster's telemetry switched off. On POSIX only its owner can read it: events hold what
+    users configure and what logs say.
+
+    An exported DAGSTER_HOME that is another folder is ignored, and one line says so. It does not win, because this
+    folder's `dagster.yaml` would then overwrite the one of a home that may serve other projects, and because `stop` and
+    `status` find the service by its folder, from whatever shell they are called.
 
     Where `OPENSKY_POSTGRES_URL` is set, the history is there: the copy names the variable, and the environment of this
     process gets it, also out of `.env`. Raises `SettingsError` where a history in PostgreSQL has lost its variable,
     rather than starting an empty one beside it.
     """
     home = home_below(root)
-    home.mkdir(parents=True, exist_ok=True)
+    if (exported := os.environ.get("DAGSTER_HOME")) and Path(exported).resolve() != home.resolve():
+        say(f"DAGSTER_HOME={exported} is ignored: the history of this folder is {home}")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and home.stat().st_mode & 0o077 and home.stat().st_uid == os.geteuid():
+        home.chmod(0o700)
     settings, copy = root / "dagster.yaml", home / "dagster.yaml"
     there = copy.read_text() if copy.is_file() else ""
     own = "" if there and not there.startswith(HEADER) else QUIET

@@ -34,7 +34,8 @@ class Place:
         return self.folder / "warehouse.duckdb"
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENSKY_")}
+        # Commands have their history below `folder`, and would say that another one is ignored.
+        kept = {n: value for n, value in os.environ.items() if not n.startswith("OPENSKY_") and n != "DAGSTER_HOME"}
         return kept | {
             "OPENSKY_SOURCE": str(self.source),
             "OPENSKY_LAKE": str(self.lake),

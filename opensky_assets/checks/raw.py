@@ -6,6 +6,7 @@ import dagster as dg
 import duckdb
 
 from opensky_assets.ingest.quality import (
+    MOST_QUARANTINED,
     TableDays,
     connection,
     missing_hours,
@@ -145,7 +146,6 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
     return check
 
 
-MOST_QUARANTINED = 0.01
 MOST_STALE = 0.5
 """Recorded hours have up to 0.22."""
 
@@ -200,7 +200,8 @@ DAY_CHECKS: dict[str, tuple[Callable[[TableDays], Finding], str]] = {
     "quarantine_share": (odd_quarantine_shares, f"At most {MOST_QUARANTINED:.0%} of a day's records are in quarantine"),
     "usual_row_count": (
         odd_row_counts,
-        f"A day has {USUAL_ROWS[0]:g} to {USUAL_ROWS[1]:g} times the median rows of the last 14 days of the lake",
+        f"A day has {USUAL_ROWS[0]:g} to {USUAL_ROWS[1]:g} times the median rows of the last 14 days of the lake that "
+        "are of its kind: of files, or of answers of the API",
     ),
     "unique_key": (odd_repeats, "No two rows of a day have the same icao24 and time (of flights: lastseen)"),
 }

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import duckdb
 
 from opensky_assets.ingest.sync import DayFacts, day_facts
-from opensky_assets.lake import Lake
+from opensky_assets.lake import Lake, Manifest
 from opensky_assets.schemas import Contract
-from opensky_assets.sources.keys import hours_of, is_poll
+from opensky_assets.sources.keys import hours_of, is_flight_answer, is_poll
 
 BATCH_ROWS = 4_000_000
 """Rows of one query: a full day of states has twelve times as many, grouped at once they take 1 GB and half as long
@@ -49,15 +49,22 @@ class TableDays:
     poll_files: Sequence[Files]
     rows: Mapping[str, int]
     """Of every day that the lake has."""
+    answered: frozenset[str]
+    """Days all rows of which come from answers of the API: they have what was asked for, when it was."""
 
 
-def read_days(lake: Lake, contract: Contract, days: Sequence[str] | None) -> TableDays:
-    """The manifests of a table, read once; `None` for all its days."""
-    manifests = lake.manifests(contract.name)
+def read_days(
+    lake: Lake, contract: Contract, days: Sequence[str] | None, manifests: Mapping[str, Manifest] | None = None
+) -> TableDays:
+    """The manifests of a table, read once, or those given; `None` for all its days."""
+    manifests = lake.manifests(contract.name) if manifests is None else manifests
     rows: dict[str, int] = {}
+    from_files: set[str] = set()
     found: dict[str, list[tuple[str, int, bool]]] = {}
     for key, manifest in manifests.items():
         poll = is_poll(key)
+        if not poll and not is_flight_answer(key):
+            from_files.update(output.day for output in manifest.files)
         for output in manifest.files:
             day = output.day
             rows[day] = rows.get(day, 0) + output.rows
@@ -72,7 +79,7 @@ def read_days(lake: Lake, contract: Contract, days: Sequence[str] | None) -> Tab
         ]
 
     facts = day_facts(manifests, sorted(rows) if days is None else days)
-    return TableDays(lake, contract, chosen, facts, files(False), files(True), rows)
+    return TableDays(lake, contract, chosen, facts, files(False), files(True), rows, frozenset(rows) - from_files)
 
 
 # --- told by the manifests alone ---------------------------------------------------------------------------------
@@ -90,15 +97,67 @@ def missing_hours(table: TableDays) -> dict[str, list[int]]:
 
 
 def usual_rows(table: TableDays) -> dict[str, float]:
-    """The median of the `USUAL_DAYS` days before each day that the lake has; not for days with few before them."""
-    known = sorted(table.rows)
+    """The median of the `USUAL_DAYS` days before each day that the lake has; not for days with few before them. Days
+    of answers of the API are compared with such days, days of files with days of files."""
+    kinds = {True: sorted(table.answered), False: sorted(table.rows.keys() - table.answered)}
     found = {}
     for day in table.days:
+        known = kinds[day in table.answered]
         at = known.index(day)
         before = known[max(0, at - USUAL_DAYS) : at]
         if len(before) >= FEWEST_USUAL_DAYS:
             found[day] = statistics.median(table.rows[other] for other in before)
     return found
+
+
+MOST_QUARANTINED = 0.01
+MOST_NOTED = 3
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A check that warns or fails, as `name of asset`, and what it says of the days."""
+
+    check: str
+    text: str
+
+
+def notices(
+    lake: Lake, contract: Contract, first: str, last: str, days: Sequence[str], manifests: Iterable[Manifest]
+) -> list[Notice]:
+    """What a reader of numbers of the days from `first` to `last` should know of their raw table. `days` are those that
+    have rows, `manifests` those of their objects. Rows are looked at only where there are at most `BATCH_ROWS`."""
+    assert contract.day_column is not None
+    table = read_days(lake, contract, days, {manifest.source.key: manifest for manifest in manifests})
+    found = []
+    held = [
+        h.message
+        for h in lake.held(contract.name).values()
+        if not h.days or any(first <= day <= last for day in h.days)
+    ]
+    if held:
+        objects = "1 object is" if len(held) == 1 else f"{len(held):,} objects are"
+        found.append(("nothing_held_back", f"{objects} held back: {_some(held, '; ')}"))
+    shares = {day: share for day, share in quarantined_shares(table).items() if share > MOST_QUARANTINED}
+    if shares:
+        told = [f"{share:.1%} on {day}".replace("%", " %") for day, share in shares.items()]
+        found.append(("quarantine_share", f"more than 1 % of the records are in quarantine: {_some(told)}"))
+    missing = {day: hours for day, hours in missing_hours(table).items() if hours}
+    if missing:
+        told = [f"{day} is without {', '.join(f'{hour:02d}' for hour in hours)}" for day, hours in missing.items()]
+        found.append(("hours_present", f"hours without a file (UTC): {_some(told, '; ')}"))
+    if sum(f.rows for f in table.files) <= BATCH_ROWS:
+        with connection(lake) as duck:
+            twice = repeats(duck, table.files, "icao24", contract.day_column)
+        if twice:
+            told = [f"{rows:,} on {day}" for day, rows in twice.items()]
+            found.append(("unique_key", f"rows that repeat another one are counted too: {_some(told)}"))
+    return [Notice(f"{check} of raw_{contract.name}", text) for check, text in found]
+
+
+def _some(texts: Sequence[str], between: str = ", ") -> str:
+    more = len(texts) - MOST_NOTED
+    return between.join(texts[:MOST_NOTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 # --- told by the rows --------------------------------------------------------------------------------------------

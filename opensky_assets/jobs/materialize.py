@@ -14,6 +14,7 @@ from pathlib import Path
 
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, days_of, make_plan, require_space, stretches
+from opensky_assets.jobs.check_results import check_lines, newest_run
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
@@ -153,6 +154,7 @@ def _run_ranges(
     with history(home) as instance:
         for run_id in end_dead_runs(instance):
             say(f"run {run_id} of an earlier command had died; marked as failed")
+        mark = newest_run(instance)
 
     lake = open_lake(settings)
     store = open_source(settings)
@@ -175,6 +177,9 @@ def _run_ranges(
     if len(done) > 1 and days_with_facts(lake, done):
         asked_days = {"first": min(done), "last": max(done)}
         failed += _dagster(["range_report"], None, log_level, {"range_report": {"config": asked_days}})
+    with history(home) as instance:
+        for line in check_lines(instance, mark):
+            say(line)
     if not done:
         say(f"nothing to do: {'no' if not asked else 'no missing'} object of {store.uri} has rows of {first} to {last}")
     for stretch in failed:

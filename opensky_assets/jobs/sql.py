@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -24,20 +25,29 @@ _OPTIONS = {
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
 
+FORMULA = r"^[=+\-@\t\r\n]"
+"""How a text begins that a spreadsheet runs (OWASP, CSV Injection)."""
+
+_TEXT = ("VARCHAR", "JSON", "ENUM", "BLOB", "UNION", "BIT", "VARIANT")
+"""Types whose CSV can begin with any character; the others are numbers, times, or begin with a bracket."""
+
 
 class SqlError(ValueError):
     """The query cannot be answered, or not in that form; the text says why."""
 
 
-def run_sql(query: str, lake: Lake, wanted: str | None, out: Path | None) -> None:
+def run_sql(query: str, lake: Lake, wanted: str | None, out: Path | None, exact: bool = False) -> None:
     """Answer one query in the format `wanted` (by default what the name of `out` says, else a table), to the file
-    `out` or to standard output. Raises `SqlError`."""
+    `out` or to standard output. In CSV, an apostrophe stands before each text that a spreadsheet would run as a
+    formula, unless `exact`. Raises `SqlError`."""
     style = _format(wanted, out)
     if style == "parquet" and out is None and sys.stdout.isatty():
         raise SqlError("Parquet is not for a terminal: name a file with --out")
     query = query.strip().rstrip(";")
     with connect(lake) as connection:
         try:
+            if style == "csv" and not exact:
+                query = _without_formulas(connection, query)
             if style == "table":
                 _as_table(connection, query, out)
             elif out is not None:
@@ -84,7 +94,23 @@ def _as_table(connection: duckdb.DuckDBPyConnection, query: str, out: Path | Non
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, style: str) -> None:
     target = path.as_posix().replace("'", "''")
-    connection.execute(f"COPY ({query}) TO '{target}' ({_OPTIONS[style]})")
+    connection.execute(f"COPY ({query}\n) TO '{target}' ({_OPTIONS[style]})")
+
+
+def _without_formulas(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """The query with an apostrophe before what `FORMULA` matches, in names and values of text columns. A PIVOT makes
+    names of values."""
+    columns = connection.execute(f"DESCRIBE FROM ({query}\n)").fetchall()
+    chosen = []
+    for at, (name, kind, *_) in enumerate(columns):
+        value = f"c{at}"
+        if kind.startswith(_TEXT) and not kind.endswith("]"):
+            text = f"{value}::VARCHAR"
+            value = f"CASE WHEN regexp_matches({text}, '{FORMULA}') THEN chr(39) ELSE '' END || {text}"
+        shown = f"'{name}" if re.match(FORMULA, name) else name
+        chosen.append(f'{value} AS "{shown.replace(chr(34), 2 * chr(34))}"')
+    given = ", ".join(f"c{at}" for at in range(len(columns)))
+    return f"SELECT {', '.join(chosen)} FROM ({query}\n) AS answer({given})"
 
 
 def _first_line(error: Exception) -> str:

@@ -122,7 +122,9 @@ def rebuild_warehouse(lake: Lake, path: Path) -> list[str]:
     """Write the warehouse anew beside the old one and put it in its place; the names of what is in it.
 
     Whoever has the old file open goes on reading it: nobody waits for anybody. Where nothing has come or gone, the
-    file stays: to make a view means to list its days, and a new day must not cost more the more there are.
+    file stays: to make a view means to list its days, and a new day must not cost more the more there are. What a
+    writer of the old file left in its write-ahead log goes with it: DuckDB opens no file beside the log of another.
+    Raises `LakeError` where the file cannot be written, or does not open afterwards.
     """
     statements = list(view_statements(lake))
     version = hashlib.sha256(repr(statements).encode()).hexdigest()
@@ -135,11 +137,20 @@ def rebuild_warehouse(lake: Lake, path: Path) -> list[str]:
                     for _, statement in statements:
                         connection.execute(statement)
                     connection.execute(f"CREATE MACRO warehouse_version() AS '{version}'")
+                # The log first: the new file must at no time lie beside it.
+                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
                 os.replace(staged, path)
         except OSError as error:
             raise LakeError(
                 f"the warehouse {path} cannot be written ({error.strerror}); set OPENSKY_WAREHOUSE"
             ) from error
+        try:
+            _ask_version(path)
+        except duckdb.ConnectionException:
+            pass  # this process has the file before it open to write, and DuckDB opens a path in one way only
+        except duckdb.Error as error:
+            reason = str(error).partition("\n")[0]
+            raise LakeError(f"the new warehouse {path} does not open ({reason}): delete it and run again") from None
     return [name for name, _ in statements]
 
 
@@ -148,8 +159,12 @@ def _version(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            found: str = connection.execute("SELECT warehouse_version()").fetchall()[0][0]
-            return found
+        return _ask_version(path)
     except duckdb.Error:
         return None
+
+
+def _ask_version(path: Path) -> str:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found: str = connection.execute("SELECT warehouse_version()").fetchall()[0][0]
+        return found

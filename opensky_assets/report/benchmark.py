@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from opensky_assets.benchmark.history import ALIKE, by_scenario, compare_with_history, middle
 from opensky_assets.benchmark.scenarios import Row, curve_of
@@ -13,7 +12,7 @@ from opensky_assets.report import figures
 from opensky_assets.report.benchmark_figures import Point, Series, over_files, over_time, stacked
 from opensky_assets.report.build import ReportTooLarge
 from opensky_assets.report.figures import number
-from opensky_assets.report.page import MOST_BYTES, Card, document, tile_list
+from opensky_assets.report.page import MOST_BYTES, Card, document
 from opensky_assets.report.theme import PICTURE
 
 FOLDER = "reports/benchmark"
@@ -341,17 +340,23 @@ def benchmark_page(rows: Sequence[Row]) -> str:
     """The page over a history of runs, oldest first."""
     newest = newest_of(rows)
     day = newest[0]["started_at"]
-    title = f"Ingest benchmark, {day.day} {day:%B %Y}"
-    return document(title, _header(rows, newest, title), benchmark_cards(rows), _footer(newest), "")
+    return document(
+        "benchmark.html",
+        f"Ingest benchmark, {day.day} {day:%B %Y}",
+        benchmark_cards(rows),
+        about=_about(newest),
+        simulated=newest[0]["source_kind"] == "simulated",
+        tiles=_tiles(newest),
+        verdicts=_verdicts(newest),
+        comparisons=[one for one in compare_with_history(newest, rows) if one.before],
+        footer=_footer(newest),
+    )
 
 
-def _header(rows: Sequence[Row], newest: list[Row], title: str) -> str:
+def _tiles(newest: list[Row]) -> list[tuple[str, str, str]]:
     largest = _largest(newest)
-    banner = ""
-    if newest[0]["source_kind"] == "simulated":
-        banner = '<strong class="simulated">Measured on simulated data, made in OpenSky\'s formats.</strong>'
     seconds = middle(largest, "duration_s") or 0
-    tiles = [
+    return [
         ("Files", number(largest[0]["files"]), ""),
         ("Run time", f"{seconds:.2f}" if seconds < 100 else number(seconds), "s"),
         ("Rows per second", number((middle(largest, "rows") or 0) / max(seconds, 1e-9)), ""),
@@ -359,46 +364,32 @@ def _header(rows: Sequence[Row], newest: list[Row], title: str) -> str:
         ("Peak memory", number((middle(largest, "peak_rss_bytes") or 0) / 1e6), "MB"),
         ("Repeats", number(len(largest)), ""),
     ]
+
+
+def _about(newest: list[Row]) -> str:
+    largest = _largest(newest)
     engines = " and ".join(dict.fromkeys(row["engine"] for row in newest))
     cache = {"warm": "files in the page cache", "cold": "page cache dropped", "remote": "out of a bucket"}
     times = f"Medians of {len(largest)} runs of each scenario, in turns."
     if len(largest) == 1:
-        times = "Each scenario was run once: of noise nothing is known."
-    about = (
+        times = "Each scenario was run once: the spread between runs is unknown."
+    return (
         f"{largest[0]['table'].replace('_', ' ')}, engine {engines}, {largest[0]['workers']} workers, "
         f"{cache[largest[0]['cache']]}. {times}"
     )
-    return (
-        f"<header><h1>{escape(title)}</h1><p>{escape(about)}</p>{banner}{tile_list(tiles)}"
-        f"{_verdicts(newest)}{_compared(rows, newest)}</header>"
-    )
 
 
-def _verdicts(newest: list[Row]) -> str:
-    """Of each engine's largest scenario, the verdict of its median run."""
+def _verdicts(newest: list[Row]) -> list[Row]:
+    """Of each engine's largest scenario, its median run, which has the verdict."""
     found = []
     for engine in dict.fromkeys(row["engine"] for row in newest):
         own = [row for row in newest if row["engine"] == engine]
         repeats = sorted(list(by_scenario(own))[-1], key=lambda row: row["duration_s"])
-        row = repeats[len(repeats) // 2]
-        if row["repeated_files"]:
-            found.append(f"<p>{row['repeated_files']} of {row['files']} files are repeats of others.</p>")
-        told = "".join(f"<li>{escape(sentence)}</li>" for sentence in row["evidence"])
-        found.append(
-            f"<details open><summary><strong>{escape(engine)}, {row['files']} files: {escape(row['verdict'])}</strong> "
-            f"(confidence {row['confidence']:.0%})</summary><ul>{told}</ul></details>"
-        )
-    return "".join(found)
+        found.append(repeats[len(repeats) // 2])
+    return found
 
 
-def _compared(rows: Sequence[Row], newest: list[Row]) -> str:
-    told = [f"<li>{escape(f'{c.name}: {c}')}</li>" for c in compare_with_history(newest, rows) if c.before]
-    if not told:
-        return "<p>No comparable benchmark was made before.</p>"
-    return f"<details open><summary>Against the last comparable benchmark</summary><ul>{''.join(told)}</ul></details>"
-
-
-def _footer(newest: list[Row]) -> str:
+def _footer(newest: list[Row]) -> list[str]:
     row = _largest(newest)[0]
     about = [
         f"Machine: {row['machine']}; {row['system']}.",
@@ -410,4 +401,4 @@ def _footer(newest: list[Row]) -> str:
     if missing:
         about.append(f"Not counted here: {'; '.join(missing)}.")
     about.append("Each run is a process of its own that ingests into an empty scratch lake.")
-    return "<footer>" + "".join(f"<p>{escape(text)}</p>" for text in about) + "</footer>"
+    return about

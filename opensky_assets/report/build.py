@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from opensky_assets.lake import Lake
 from opensky_assets.report import figures
@@ -32,6 +33,14 @@ class Report:
 
 def report_folder(first: str, last: str) -> str:
     return f"reports/day={first}" if first == last else f"reports/range={first}_{last}"
+
+
+def is_day(text: str) -> bool:
+    """Whether it is a day as the lake writes it, 2022-06-25."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 _FACTS = (DATA_QUALITY_DAILY.path, STATE_VECTORS.path)

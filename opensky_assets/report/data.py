@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
-from opensky_assets.lake import Lake
+from opensky_assets.ingest.quality import Notice, notices
+from opensky_assets.lake import Lake, Manifest
 from opensky_assets.lake.connect import connect_days
 from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import BUSIEST
+from opensky_assets.sources.keys import is_poll
 from opensky_assets.transforms.inputs import manifests_of
 
 TOP = 10
@@ -59,7 +61,8 @@ class Matrix:
 
 @dataclass(frozen=True)
 class States:
-    """What the state vectors of `days` say."""
+    """What the state vectors of `days` say, of one kind of objects: hourly files where any day has them, else polls.
+    They are not comparable: an hourly file has each aircraft every few seconds, a poll has what was asked for, when."""
 
     days: list[str]
     records: int
@@ -70,6 +73,10 @@ class States:
     age_median_s: float | None
     age_95_s: float | None
     without_position: float
+    polls: bool = False
+    """Whether they are of polls of `/states/all`."""
+    days_with_polls: int = 0
+    """Days of the range that have polls."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class ReportData:
     """Keys of the source objects, by table."""
     landed_days: float | None = None
     """Days from the end of a day to when its flights were in the lake, the median."""
+    notices: list[Notice] = field(default_factory=list)
+    """Checks that touch what is shown, and what they say of these days."""
 
     @property
     def one_day(self) -> bool:
@@ -117,19 +126,23 @@ def report_data(lake: Lake, first: str, last: str, days: Sequence[str]) -> Repor
 
 
 def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: str, days: Sequence[str]) -> ReportData:
+    ends_of_range = [date.fromisoformat(first), date.fromisoformat(last)]
+
     def rows(query: str, *values: object) -> list[tuple]:
         return connection.execute(query, list(values)).fetchall()
 
-    between = f"'{first}', '{last}'"
-    quality = {(table, measure): n for table, measure, n in rows(f"FROM data_quality_daily_between({between})")}
+    def between(query: str) -> list[tuple]:
+        return rows(query, *ends_of_range)
+
+    quality = {(table, measure): n for table, measure, n in between("FROM data_quality_daily_between(?, ?)")}
     names = ("flights", "aircraft", "distance_km", "hours")
     legs = "sum(legs)::BIGINT, count(DISTINCT icao24), sum(distance_km), sum(hours)"
     totals = dict(zip(names, rows(f"SELECT {legs} FROM aircraft_utilisation")[0], strict=True))
     by_hour = {
         hour: (arrivals, departures)
-        for hour, arrivals, departures in rows(
+        for hour, arrivals, departures in between(
             "SELECT hour_of_day, sum(arrivals)::BIGINT, sum(departures)::BIGINT "
-            f"FROM airport_movements_hourly_between({between}) GROUP BY ALL"
+            "FROM airport_movements_hourly_between(?, ?) GROUP BY ALL"
         )
     }
     daily = rows(
@@ -138,26 +151,27 @@ def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: s
     )
     routes = [
         Route(origin, destination, flights, km, None if None in ends else ends)
-        for origin, destination, flights, km, *found in rows(
+        for origin, destination, flights, km, *found in between(
             "SELECT origin, destination, flights, distance_km, one.lon, one.lat, other.lon, other.lat "
-            f"FROM routes_between({between}) LEFT JOIN airports AS one ON one.icao = origin "
+            "FROM routes_between(?, ?) LEFT JOIN airports AS one ON one.icao = origin "
             "LEFT JOIN airports AS other ON other.icao = destination ORDER BY flights DESC, origin, destination"
         )
         for ends in [tuple(found)]
     ]
     airports = [
         Airport(code, name, outbound, inbound, None if lon is None or lat is None else (lon, lat))
-        for code, name, outbound, inbound, lon, lat in rows(
+        for code, name, outbound, inbound, lon, lat in between(
             "SELECT airport, airport_name, outbound, inbound, lon, lat "
-            f"FROM airport_traffic_between({between}) LEFT JOIN airports ON icao = airport "
+            "FROM airport_traffic_between(?, ?) LEFT JOIN airports ON icao = airport "
             "ORDER BY outbound + inbound DESC, airport"
         )
     ]
-    types = rows(f"SELECT manufacturer, typecode, flights FROM manufacturers_between({between})")
+    types = between("SELECT manufacturer, typecode, flights FROM manufacturers_between(?, ?)")
     manufacturers: dict[str | None, int] = {}
     for manufacturer, _, flights in types:
         manufacturers[manufacturer] = manufacturers.get(manufacturer, 0) + flights
-    after = datetime.fromordinal(datetime.fromisoformat(last).toordinal() + 1).date().isoformat()
+    manifests = {contract.name: list(manifests_of(lake, contract, days)) for contract in (FLIGHTS, STATE_VECTORS)}
+    after = (ends_of_range[1] + timedelta(days=1)).isoformat()
     return ReportData(
         first=first,
         last=last,
@@ -171,25 +185,28 @@ def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: s
         map_routes=[route for route in routes if route.ends][:MAP_ROUTES],
         route_count=len(routes),
         airports=airports,
-        matrix=_matrix(connection, between),
+        matrix=_matrix(
+            between(
+                "SELECT origin_rank, destination_rank, origin, flights, pairs_served, connectivity, "
+                f"connectivity_all_cells FROM od_matrix_between(?, ?, busiest := {BUSIEST}) ORDER BY ALL"
+            )
+        ),
         manufacturers=sorted(manufacturers.items(), key=lambda item: (-item[1], item[0] or "")),
         types=types,
         quality=quality,
-        states=_states(connection, lake, days),
+        states=_states(connection, lake, days, manifests[STATE_VECTORS.name]),
         next_day_there=bool(lake.day_files(ENRICHED_FLIGHTS.path, [after])),
-        objects={
-            contract.name: sorted(m.source.key for m in manifests_of(lake, contract, days))
-            for contract in (FLIGHTS, STATE_VECTORS)
-        },
+        objects={table: sorted(m.source.key for m in found) for table, found in manifests.items()},
         landed_days=_landed(lake, days),
+        notices=[
+            notice
+            for contract in (FLIGHTS, STATE_VECTORS)
+            for notice in notices(lake, contract, first, last, days, manifests[contract.name])
+        ],
     )
 
 
-def _matrix(connection: duckdb.DuckDBPyConnection, between: str) -> Matrix | None:
-    rows = connection.execute(
-        "SELECT origin_rank, destination_rank, origin, flights, pairs_served, connectivity, connectivity_all_cells "
-        f"FROM od_matrix_between({between}, busiest := {BUSIEST}) ORDER BY ALL"
-    ).fetchall()
+def _matrix(rows: Sequence[tuple]) -> Matrix | None:
     if not rows:
         return None
     size = max(row[0] for row in rows)
@@ -201,23 +218,35 @@ def _matrix(connection: duckdb.DuckDBPyConnection, between: str) -> Matrix | Non
     return Matrix(airports, flights, *rows[0][4:])
 
 
-def _states(connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[str]) -> States | None:
-    there = list(lake.day_files(STATE_VECTORS.path, days))[-STATE_DAYS:]
+def _states(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[str], manifests: Sequence[Manifest]
+) -> States | None:
+    by_kind: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
+    present = {day: set(paths) for day, paths in lake.day_files(STATE_VECTORS.path, days).items()}
+    for manifest in manifests:
+        of_kind = by_kind[is_poll(manifest.source.key)]
+        for output in manifest.files:
+            if output.path in present.get(output.day, ()):
+                of_kind.setdefault(output.day, []).append(lake.location(output.path))
+    polls = not by_kind[False]
+    there = sorted(by_kind[polls])[-STATE_DAYS:]
     if not there:
         return None
-    days_listed = ", ".join(f"'{day}'::DATE" for day in there)
-    only = f"FROM raw_state_vectors WHERE day IN ({days_listed})"
+    paths = [path for day in there for path in by_kind[polls][day]]
+    only = "FROM read_parquet(?, hive_partitioning = true, hive_types = {'day': DATE})"
     hours = dict(
         connection.execute(
-            f"SELECT hour, sum(n) / {len(there)} "
-            f"FROM (SELECT day, hour(time) AS hour, count(DISTINCT icao24) AS n {only} GROUP BY ALL) GROUP BY hour"
+            "SELECT hour, sum(n) / ? "
+            f"FROM (SELECT day, hour(time) AS hour, count(DISTINCT icao24) AS n {only} GROUP BY ALL) GROUP BY hour",
+            [len(there), paths],
         ).fetchall()
     )
     age = "epoch(time) - epoch(lastposupdate)"
     classes = ", ".join(f"count(*) FILTER (age <= {step})" for step in AGE_STEPS_S)
     records, positions, aged, median, late, *counts = connection.execute(
         f"SELECT count(*), count(lat), count(age), approx_quantile(age, 0.5), approx_quantile(age, 0.95), {classes} "
-        f"FROM (SELECT lat, CASE WHEN lat IS NOT NULL THEN {age} END AS age {only})"
+        f"FROM (SELECT lat, CASE WHEN lat IS NOT NULL THEN {age} END AS age {only})",
+        [paths],
     ).fetchall()[0]
     ups = [*counts, aged]
     shares = [(up - low) / aged for low, up in zip([0, *ups[:-1]], ups, strict=True)] if aged else []
@@ -229,6 +258,8 @@ def _states(connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[st
         median,
         late,
         1 - positions / records if records else 0.0,
+        polls,
+        len(by_kind[True]),
     )
 
 

@@ -20,6 +20,7 @@ from opensky_assets.report.outlines import outlines
 from opensky_assets.report.theme import SEQUENCE, Theme, with_variables
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -82,6 +83,30 @@ def legend(axes: Axes, theme: Theme, columns: int) -> None:
 def number(value: float) -> str:
     """A count for people: thousands apart, decimals only where small."""
     return f"{value:,.0f}" if value >= 10 or float(value).is_integer() else f"{value:.1f}"
+
+
+def percent(share: float) -> str:
+    """A share for people: one decimal, and never 0 for what is there or 100 for what is not all. The sign stays on the
+    line of its number."""
+    if share in (0, 1):
+        text = f"{100 * share:.0f}"
+    elif 0 < share < 0.001:
+        text = "less than 0.1"
+    elif 0.9995 <= share < 1:
+        text = "more than 99.9"
+    else:
+        text = f"{100 * share:.1f}"
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+LONGEST_NAME = 26
+"""Characters of a name in a drawing; the table beside it has all of them."""
+
+
+def short(name: str) -> str:
+    """A name in one line that leaves room for what is drawn."""
+    line = " ".join(name.split())
+    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 
 
 # --- the map -----------------------------------------------------------------------------------------------------
@@ -195,7 +220,7 @@ def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme,
             continue
         taken.append((x, y))
         axes.annotate(
-            airport.code,
+            short(airport.code),
             (x, y),
             xytext=(3, 2.5),
             textcoords="offset points",
@@ -247,7 +272,7 @@ def ranked(
     axes.barh(range(len(bars)), values, 0.7, color=colours)
     for at, value in enumerate(values):
         axes.text(value + most * 0.015, at, number(value), va="center", ha="left", fontsize=8.5, color=theme["ink"])
-    axes.set_yticks(range(len(bars)), [name for name, _ in bars], color=theme["ink"])
+    axes.set_yticks(range(len(bars)), [short(name) for name, _ in bars], color=theme["ink"])
     axes.set(xlim=(0, most * 1.14), ylim=(len(bars) - 0.5, -0.5), xlabel=unit)
     _whole_numbers(axes, "x")
     grid(axes, theme, "x")
@@ -255,7 +280,8 @@ def ranked(
 
 
 def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
-    """Flights of each day that has any; days without are gaps, not zeros."""
+    """Flights of each day that has any; days without are gaps, not zeros. A day that stands alone is drawn wide enough
+    to be seen, up to half the way to the days beside it."""
     from datetime import date
 
     import matplotlib.dates as mdates
@@ -263,25 +289,35 @@ def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
     from matplotlib.path import Path
 
     figure, axes = _figure(theme, 2.4)
-    days = mdates.date2num([date.fromisoformat(day) for day, _ in counts])
+    days = np.array([mdates.date2num(date.fromisoformat(day)) for day, _ in counts])
     axes.xaxis_date()
     most = max((n for _, n in counts), default=1)
+    span = days[-1] - days[0] + 1
+    least = LEAST_BAR_POINTS / 2 * span / (WIDTH * 72 * 0.8)  # the axes take about so much of the width
+    before, after = np.diff(days, prepend=-np.inf) / 2, np.diff(days, append=np.inf) / 2
+    left, right = (days - np.clip(before, 0.45, max(least, 0.45)), days + np.clip(after, 0.45, max(least, 0.45)))
     # One path for all bars: there can be thousands.
-    corners = [(day + x, y) for day, (_, n) in zip(days, counts, strict=True) for x, y in _bar(n)]
+    bars = zip(left, right, (n for _, n in counts), strict=True)
+    corners = [point for one, other, n in bars for point in ((one, 0), (one, n), (other, n), (other, 0), (one, 0))]
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(days)
     axes.add_patch(PathPatch(Path(corners, codes), facecolor=theme["first"], linewidth=0))
-    axes.set(xlim=(days[0] - 1, days[-1] + 1), ylim=(0, most * 1.05))
-    locator = mdates.AutoDateLocator(minticks=2, maxticks=5)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
+    margin = 0.02 * span
+    axes.set(xlim=(left[0] - margin, right[-1] + margin), ylim=(0, most * 1.05))
+    if span <= MOST_DAY_TICKS:
+        shown = [mdates.num2date(day) for day in np.arange(days[0], days[-1] + 1)]
+        axes.set_xticks(shown, [f"{day.day} {day:%b}" for day in shown])
+    else:
+        locator = mdates.AutoDateLocator(minticks=2, maxticks=5)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
     axes.set(ylabel="flights per day", xlabel="day last seen (UTC)")
     _whole_numbers(axes, "y")
     grid(axes, theme, "y")
     return figure
 
 
-def _bar(height: float) -> list[tuple[float, float]]:
-    return [(-0.45, 0), (-0.45, height), (0.45, height), (0.45, 0), (-0.45, 0)]
+LEAST_BAR_POINTS = 2.5
+MOST_DAY_TICKS = 7
 
 
 def shares(parts: Sequence[tuple[str, float]], theme: Theme) -> Figure:
@@ -332,7 +368,8 @@ def aircraft_by_hour(states: States, theme: Theme) -> Figure:
     figure, axes = _figure(theme, 2.6)
     axes.bar(range(24), states.aircraft_by_hour, 0.8, color=theme["first"])
     _hour_axis(axes)
-    axes.set_ylabel("aircraft" if len(states.days) == 1 else "aircraft, mean of the days")
+    unit = "aircraft in polls" if states.polls else "aircraft"
+    axes.set_ylabel(unit if len(states.days) == 1 else f"{unit}, mean of the days")
     _whole_numbers(axes, "y")
     grid(axes, theme, "y")
     return figure
@@ -364,8 +401,9 @@ def heatmap(matrix: Matrix, theme: Theme) -> Figure:
                 )
             elif x == y:
                 axes.plot([x - 0.2, x + 0.2], [y + 0.2, y - 0.2], color=theme["grid"], linewidth=0.8)
-    axes.set_xticks(range(size), matrix.airports, rotation=90, color=theme["ink"], fontsize=7.6)
-    axes.set_yticks(range(size), matrix.airports, color=theme["ink"], fontsize=7.6)
+    names = [short(code) for code in matrix.airports]
+    axes.set_xticks(range(size), names, rotation=90, color=theme["ink"], fontsize=7.6)
+    axes.set_yticks(range(size), names, color=theme["ink"], fontsize=7.6)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal", xlabel="to", ylabel="from")
@@ -375,27 +413,46 @@ def heatmap(matrix: Matrix, theme: Theme) -> Figure:
 # --- out of matplotlib -------------------------------------------------------------------------------------------
 
 
-def as_svg(figure: Figure, name: str, label: str) -> str:
-    """The drawing for the page: text as text, CSS variables for colours, one decimal, `label` for those who listen."""
+def as_svg(figure: Figure, name: str, label: str) -> Markup:
+    """The drawing for the page: text as text, CSS variables for colours, one decimal, `label` for those who listen.
+
+    matplotlib escapes all text. What is changed afterwards is inside of tags, where none of that text is.
+    """
     import matplotlib as mpl
+    from markupsafe import Markup
 
     out = io.StringIO()
+    _as_it_is(figure)
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' d="([^"]*)"', lambda found: f' d="{_shorter(found.group(1))}"', svg)
-    # Ids are made from what is drawn, so two figures may share one: the name keeps them apart.
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r"font(?:-family)?: [^;\"]*'[^;\"]*", _font, svg)
+    for unused in ("<metadata>.*?</metadata>", r"<defs>\s*<style.*?</style>\s*</defs>", "<!--.*?-->"):
+        svg = re.sub(unused, "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<[^>]*>", lambda tag: _tidy(tag.group(), name), svg)
     head = re.match(r"<svg[^>]*>", svg)
     box = re.search(r'viewBox="[^"]*"', svg)
     assert head and box
-    opened = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box.group(0)} '
-    svg = f'{opened}role="img" aria-label="{label}">{svg[head.end() :]}'
-    return with_variables(re.sub(r"\n\s*", "\n", svg)).strip()
+    body = re.sub(r"\n\s*", "\n", svg[head.end() :]).strip()
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    opened = Markup(f'<svg {names} {box.group()} role="img"') + Markup(' aria-label="{}">').format(label)
+    return opened + Markup(body)
+
+
+def _as_it_is(figure: Figure) -> None:
+    """No text of the data is a formula, whatever dollar signs it has."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+
+
+def _tidy(tag: str, name: str) -> str:
+    tag = re.sub(r' d="([^"]*)"', lambda found: f' d="{_shorter(found.group(1))}"', tag)
+    # Ids are made from what is drawn, so two figures may share one: the name keeps them apart.
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
+    tag = re.sub(r"font(?:-family)?: [^;\"]*'[^;\"]*", _font, tag)
+    return with_variables(tag)
 
 
 def _shorter(path: str) -> str:
@@ -409,5 +466,6 @@ def _font(found: re.Match[str]) -> str:
 
 def as_png(figure: Figure, dpi: int = 200) -> bytes:
     out = io.BytesIO()
+    _as_it_is(figure)
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     return out.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,11 @@ class Platform:
     opensky: OpenSkyResource
 
     def run(
-        self, assets: Sequence[str], first: str | None = None, last: str | None = None
+        self,
+        assets: Sequence[str],
+        first: str | None = None,
+        last: str | None = None,
+        config: Mapping[str, object] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets, for a range of days where one is given, as the UI and the command line do."""
         tags = {}
@@ -38,7 +42,7 @@ class Platform:
         graph = job.asset_layer.asset_graph
         checks = [key for name in keys for key in graph.get(name).check_keys]
         chosen = job.get_subset(asset_selection=set(keys), asset_check_selection=set(checks))
-        return chosen.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
+        return chosen.execute_in_process(run_config=config, instance=self.instance, tags=tags, raise_on_error=False)
 
     def materialized(self, asset: str) -> list[str]:
         return sorted(self.instance.get_materialized_partitions(dg.AssetKey(asset)))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socketserver
+import ssl
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -50,18 +53,38 @@ class Hook(HTTPServer):
 
 
 class Mailbox(socketserver.TCPServer):
-    """Speaks as much SMTP as one message needs."""
+    """Speaks as much SMTP as one message needs. `said`: the lines that came in plain text, `private` those over TLS,
+    which it offers where it is given a certificate."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         self.got: list[bytes] = []
+        self.said: list[bytes] = []
+        self.private: list[bytes] = []
         mailbox = self
+        offers = b"250-STARTTLS\r\n" if certificate else b""
+        answers = {
+            b"EHLO": b"250-mail\r\n" + offers + b"250 AUTH PLAIN\r\n",
+            b"AUTH": b"235 welcome\r\n",
+            b"STAR": b"220 go on\r\n",
+            b"DATA": b"354 go on\r\n",
+            b"QUIT": b"221 bye\r\n",
+        }
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
+                heard = mailbox.said
                 self.wfile.write(b"220 ready\r\n")
                 while line := self.rfile.readline():
+                    heard.append(line)
                     verb = line[:4].upper()
-                    self.wfile.write({b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n"))
+                    self.wfile.write(answers.get(verb, b"250 ok\r\n"))
+                    if verb == b"STAR":
+                        assert certificate
+                        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                        context.load_cert_chain(certificate)
+                        self.request = context.wrap_socket(self.request, server_side=True)
+                        self.setup()
+                        heard = mailbox.private
                     if verb == b"DATA":
                         data = b"".join(iter(self.rfile.readline, b".\r\n"))
                         mailbox.got.append(data)
@@ -216,6 +239,55 @@ def test_a_channel_in_trouble_stops_no_other_and_tells_no_secret(channels: None,
         send(alert, Settings(_env_file=None, alert_email=""))
     assert "a-secret-path" not in str(raised.value) and "a-secret-path" not in repr(Settings(_env_file=None))
     assert (len(hook.got), len(mailbox.got)) == (1, 2)
+
+
+NOT_LOOPBACK = "0.0.0.0"
+"""Connects to this machine, and is not among the addresses that are known to."""
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A key and a certificate of `NOT_LOOPBACK` that this process trusts."""
+    path = tmp_path / "mail.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mail", "-days", "2"]
+    command += ["-addext", f"subjectAltName=IP:{NOT_LOOPBACK}", "-keyout", str(path), "-out", str(tmp_path / "cert")]
+    subprocess.run(command, check=True, capture_output=True)
+    with path.open("ab") as both:
+        both.write((tmp_path / "cert").read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+    return path
+
+
+def mail_settings(host: str, mailbox: Mailbox) -> Settings:
+    port = mailbox.server_address[1]
+    given = {"smtp_host": host, "smtp_port": port, "smtp_user": "ops", "smtp_password": "hunter2"}
+    return Settings(_env_file=None, alert_email="ops@example.org", **given)
+
+
+ALERT = Alert("raw_flights", "2020-01-05", "why", "http://ui.example")
+
+
+def test_credentials_do_not_leave_the_machine_in_plain_text(mailbox: Mailbox) -> None:
+    with pytest.raises(AlertNotSent, match="offers no STARTTLS, so the password is not sent; set OPENSKY_SMTP") as told:
+        send(ALERT, mail_settings(NOT_LOOPBACK, mailbox))
+    assert "hunter2" not in str(told.value) and "\n" not in str(told.value)
+    assert mailbox.got == [] and not any(line.startswith(b"AUTH") for line in mailbox.said)
+    assert sum(line.startswith(b"ehlo") for line in mailbox.said) == 1  # another attempt would find the same
+
+
+def test_credentials_may_be_plain_on_this_machine(mailbox: Mailbox) -> None:
+    for host in ("127.0.0.1", "localhost"):
+        assert send(ALERT, mail_settings(host, mailbox)) == []
+    assert len(mailbox.got) == 2 and sum(line.startswith(b"AUTH") for line in mailbox.said) == 2
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
+def test_credentials_go_over_tls(certificate: Path) -> None:
+    with serving(Mailbox(certificate)) as server:
+        assert send(ALERT, mail_settings(NOT_LOOPBACK, server)) == []
+        assert len(server.got) == 1
+        assert not any(line.startswith(b"AUTH") for line in server.said)
+        assert any(line.startswith(b"AUTH") for line in server.private)
 
 
 def test_causes_are_the_same_whatever_the_day_and_the_counts() -> None:

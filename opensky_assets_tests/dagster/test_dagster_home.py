@@ -65,6 +65,35 @@ def test_the_settings_load(home: Path) -> None:
         assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        home = dagster_home(tmp_path)
+        assert home.stat().st_mode & 0o777 == 0o700
+        home.chmod(0o755)
+        assert dagster_home(tmp_path).stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_an_exported_home_is_ignored_and_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    monkeypatch.setenv("DAGSTER_HOME", str(other))
+    home = dagster_home(tmp_path)
+    wanted = f"opensky-assets: DAGSTER_HOME={other} is ignored: the history of this folder is {home}\n"
+    assert capfd.readouterr().err == wanted
+    assert not other.exists()
+    for same in (str(home), f"{tmp_path}/data/../data/dagster/"):
+        monkeypatch.setenv("DAGSTER_HOME", same)
+        dagster_home(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME")
+    dagster_home(tmp_path)
+    assert capfd.readouterr().err == ""
+
+
 def test_postgresql_is_named_by_its_variable_and_never_by_its_value(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

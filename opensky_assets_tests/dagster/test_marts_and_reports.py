@@ -61,3 +61,13 @@ def test_a_report_of_nothing_says_what_to_do(platform: Platform) -> None:
     assert not done.success
     failure = done.failure_data_for_node("range_report")
     assert failure is not None and "materialize them first" in str(failure.error)
+
+
+@pytest.mark.parametrize("day", ["x'; DROP", "2022-6-5", "20220605", "../2022-06-05"])
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_a_report_of_what_is_no_day_is_refused(platform: Platform, end: str, day: str) -> None:
+    config = {"ops": {"range_report": {"config": {end: day}}}}
+    done = platform.run(["range_report"], config=config)
+    failure = done.failure_data_for_node("range_report")
+    assert failure is not None and failure.user_failure_data is not None
+    assert failure.user_failure_data.description == f"{end}: {day!r} is not a day: write it as 2022-06-25"

@@ -10,11 +10,22 @@ import dagster as dg
 import pytest
 
 from opensky_assets.ingest import quality
-from opensky_assets.ingest.quality import connection, missing_hours, read_days, repeats, stale_shares, usual_rows
+from opensky_assets.ingest.quality import (
+    Notice,
+    connection,
+    missing_hours,
+    notices,
+    read_days,
+    repeats,
+    stale_shares,
+    usual_rows,
+)
 from opensky_assets.ingest.sync import sync_days
+from opensky_assets.report.data import report_data
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
+from opensky_assets.transforms.marts import manifests_of
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_list
 from opensky_assets_tests.lakes import LocalLake
@@ -24,13 +35,13 @@ DAYS = [str(date(2022, 6, 20) + timedelta(days=n)) for n in range(4)]
 LAST = DAYS[-1]
 
 
-def ingest(platform: Platform, table: str = "state_vectors") -> None:
+def ingest(platform: Platform, table: str = "state_vectors", held: int = 0) -> None:
     contract = {"flights": FLIGHTS, "state_vectors": STATE_VECTORS}[table]
     settings = load_settings(quarantine_limit=1)
     done = sync_days(
         contract, DAYS, LocalStore(platform.bucket), platform.lake, settings, date(2022, 7, 1), lambda text: None
     )
-    assert done.messages == []
+    assert len(done.messages) == held, done.messages
 
 
 def evaluate(platform: Platform, asset: str, check: str) -> dg.AssetCheckEvaluation:
@@ -159,6 +170,66 @@ def test_usual_rows_are_of_the_days_before(sound: Platform) -> None:
     ingest(sound)
     table = read_days(sound.lake, STATE_VECTORS, None)
     assert usual_rows(table) == {LAST: 48}
+
+
+def test_days_of_polls_are_compared_with_days_of_polls(platform: Platform) -> None:
+    """A day of polls after days of hourly files is no odd day, and not usual for those after it."""
+    days = [str(date(2022, 6, 1) + timedelta(days=n)) for n in range(10)]
+    for at, day in enumerate(days):
+        if at % 2:
+            write_poll(platform.bucket, epoch(day, 9), [answered("4b1802", epoch(day, 9))])
+        else:
+            write_hour(platform.bucket, day, 9, [state(epoch(day, 9, n)) for n in range(100)])
+    settings, store = load_settings(quarantine_limit=1), LocalStore(platform.bucket)
+    done = sync_days(STATE_VECTORS, days, store, platform.lake, settings, date(2022, 7, 1), lambda text: None)
+    assert done.messages == []
+    usual = usual_rows(read_days(platform.lake, STATE_VECTORS, None))
+    assert usual == {days[6]: 100, days[7]: 1, days[8]: 100, days[9]: 1}
+
+
+def test_a_report_counts_polls_only_where_there_are_no_hourly_files(sound: Platform) -> None:
+    poll_day = "2022-06-19"
+    write_poll(sound.bucket, epoch(poll_day, 9), [answered(f"4b18{n:02x}", epoch(poll_day, 9)) for n in range(5)])
+    settings, store = load_settings(quarantine_limit=1), LocalStore(sound.bucket)
+    days = [poll_day, *DAYS]
+    sync_days(STATE_VECTORS, days, store, sound.lake, settings, date(2022, 7, 1), lambda text: None)
+
+    of_all = report_data(sound.lake, poll_day, LAST, days).states
+    assert of_all is not None and not of_all.polls
+    assert (of_all.days, of_all.days_with_polls) == (DAYS, 2)
+    assert of_all.aircraft_by_hour == [1] * 24  # LAST has a poll of two others at nine
+
+    of_polls = report_data(sound.lake, poll_day, poll_day, [poll_day]).states
+    assert of_polls is not None and of_polls.polls and of_polls.days == [poll_day]
+    assert of_polls.aircraft_by_hour == [0] * 9 + [5] + [0] * 14
+
+
+def test_what_a_report_says_of_its_days(sound: Platform) -> None:
+    def said() -> list[tuple[str, str]]:
+        of_days = manifests_of(sound.lake, STATE_VECTORS, DAYS)
+        found = notices(sound.lake, STATE_VECTORS, DAYS[0], LAST, DAYS, of_days)
+        return [(notice.check.removesuffix(" of raw_state_vectors"), notice.text) for notice in found]
+
+    ingest(sound)
+    assert said() == []
+    path = write_hour(sound.bucket, LAST, 5, [*[state(epoch(LAST, 5))] * 3, "broken"])
+    (sound.bucket / "states" / DAYS[1] / "07" / f"states_{DAYS[1]}-07.csv.gz").write_bytes(path.read_bytes()[:-9])
+    ingest(sound, held=1)
+    held, share, twice = said()
+    assert held[0] == "nothing_held_back"
+    assert held[1].startswith(f"1 object is held back: states/{DAYS[1]}/07/states_{DAYS[1]}-07.csv.gz: does not unpack")
+    assert share == ("quarantine_share", f"more than 1 % of the records are in quarantine: 1.9 % on {LAST}")
+    assert twice == ("unique_key", f"rows that repeat another one are counted too: 2 on {LAST}")
+
+
+def test_missing_hours_are_said_in_a_report(sound: Platform) -> None:
+    an_hour_less(sound)
+    ingest(sound)
+    found = notices(
+        sound.lake, STATE_VECTORS, LAST, LAST, [LAST], list(manifests_of(sound.lake, STATE_VECTORS, [LAST]))
+    )
+    told = Notice("hours_present of raw_state_vectors", f"hours without a file (UTC): {LAST} is without 07")
+    assert found == [told]
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 50, 1000])

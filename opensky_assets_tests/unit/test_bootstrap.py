@@ -91,3 +91,27 @@ def test_compiled_modules_are_kept_where_they_may_not_lie_beside_sources(
     subprocess.run([sys.executable, "-c", "import some"], cwd=tmp_path, env=environment, check=True)
     assert not (tmp_path / "__pycache__").exists()
     assert list((tmp_path / ".venv" / "pycache").rglob("some.*.pyc"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_the_environment_of_another_checkout_is_left_alone(tmp_path: Path) -> None:
+    here, other = tmp_path / "here", tmp_path / "other" / ".venv"
+    (here / "opensky_assets").mkdir(parents=True)
+    code = [f"opensky_assets/{name}.py" for name in ("__init__", "__main__", "bootstrap", "devtools")]
+    for name in ("requirements.txt", "pyproject.toml", *code):
+        shutil.copy(ROOT / name, here / name)
+    (other / "bin").mkdir(parents=True)
+    python = other / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$@" >> called\n')
+    python.chmod(0o755)
+    (other / bootstrap.STAMP).write_text("the other's")
+    (here / ".venv").symlink_to(other)
+    command = [sys.executable, "-S", "-m", "opensky_assets", "setup"]
+    answer = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        f"opensky-assets: {here / '.venv'} is a link to {other}, perhaps the environment of another checkout. Delete "
+        "the link and run again: an environment of its own is made here.\n"
+    )
+    assert (other / bootstrap.STAMP).read_text() == "the other's" and not list(tmp_path.rglob("called"))
+    assert sorted(path.name for path in other.rglob("*")) == [bootstrap.STAMP, "bin", "python"]

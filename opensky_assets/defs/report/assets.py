@@ -8,7 +8,7 @@ from pydantic import Field
 
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
-from opensky_assets.report.build import Report, build_report, days_between, days_with_facts
+from opensky_assets.report.build import Report, build_report, days_between, days_with_facts, is_day
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -84,6 +84,9 @@ def range_report(
 ) -> dg.MaterializeResult:
     with tried_again(context.retry_number):
         lake = opensky.open_lake()
+        for name, day in (("first", config.first), ("last", config.last)):
+            if day and not is_day(day):
+                raise dg.Failure(f"{name}: {day!r} is not a day: write it as 2022-06-25", allow_retries=False)
         days = days_between(lake, config.first or "0000", config.last or "9999")
         if not days:
             raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)

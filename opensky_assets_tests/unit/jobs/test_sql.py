@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import opensky_assets
+from opensky_assets.cli import main
 from opensky_assets.jobs.sql import SqlError, run_sql
 from opensky_assets.lake.connect import connect, connect_days
 from opensky_assets.lake.warehouse import rebuild_warehouse
@@ -126,6 +127,45 @@ def test_formats_to_standard_output(lake: Path, capfdbinary: pytest.CaptureFixtu
     assert pq.read_table(pa.BufferReader(capfdbinary.readouterr().out)).to_pylist() == [{"one": 1}]
     run_sql("FROM routes LIMIT 1", str(lake), None, None)
     assert "EDDF" in capfdbinary.readouterr().out.decode()
+
+
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx"]
+MIXED = f"""
+    SELECT unnest([{", ".join(f"'{text}'" for text in [*HOSTILE, "LSZH", ""])}, NULL]) AS "=name",
+           -1 AS number, -0.5 AS half, DATE '2022-06-25' AS day, '=1' AS name, '=2'::BLOB AS raw,
+           '=3'::ENUM('=3') AS kind, ['=4'] AS listed, '"a"'::JSON AS json -- a comment at the end
+"""
+
+
+def test_csv_holds_no_formula_for_a_spreadsheet(lake: Path, tmp_path: Path) -> None:
+    run_sql(MIXED, str(lake), None, tmp_path / "answer.csv")
+    with (tmp_path / "answer.csv").open(newline="") as answer:
+        names, *rows = csv.reader(answer)
+    assert names == ["'=name", "number", "half", "day", "name", "raw", "kind", "listed", "json"]
+    assert [row[0] for row in rows] == [*(f"'{text}" for text in HOSTILE), "LSZH", "", ""]
+    assert {tuple(row[1:]) for row in rows} == {("-1", "-0.5", "2022-06-25", "'=1", "'=2", "'=3", "['=4']", '"a"')}
+    # A text that is empty is told from one that is missing, as before.
+    assert [line.startswith('""') for line in (tmp_path / "answer.csv").read_text().splitlines()[-2:]] == [True, False]
+
+    pivot = "PIVOT (SELECT '=x' AS k, 1 AS v) ON k USING sum(v)"
+    run_sql(pivot, str(lake), None, tmp_path / "pivot.csv")
+    assert (tmp_path / "pivot.csv").read_text().splitlines()[0] == "'=x"
+
+
+def test_text_is_exact_on_request_and_in_other_formats(
+    lake: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_sql(MIXED, str(lake), "csv", tmp_path / "answer.csv", exact=True)
+    with (tmp_path / "answer.csv").open(newline="") as answer:
+        assert [row["=name"] for row in csv.DictReader(answer)][:7] == HOSTILE
+    run_sql(MIXED, str(lake), None, tmp_path / "answer.json")
+    assert [row["=name"] for row in json.loads((tmp_path / "answer.json").read_text())][:7] == HOSTILE
+    run_sql(MIXED, str(lake), None, tmp_path / "answer.parquet")
+    assert pq.read_table(tmp_path / "answer.parquet")["=name"].to_pylist()[:7] == HOSTILE
+    monkeypatch.setenv("OPENSKY_LAKE", str(lake))
+    for given, wanted in ((["--exact"], b"x\n=1\n"), ([], b"x\n'=1\n")):
+        assert main(["sql", "SELECT '=1' AS x", "--format", "csv", *given]) == 0
+        assert capfdbinary.readouterr().out == wanted
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,18 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from opensky_assets.ingest.quality import Notice
 from opensky_assets.report.build import report_folder
-from opensky_assets.report.page import MOST_BYTES, cards, page, span
+from opensky_assets.report.data import Matrix, ReportData
+from opensky_assets.report.figures import daily, percent
+from opensky_assets.report.page import MOST_BYTES, Card, cards, page, span
 from opensky_assets.report.theme import DARK, LIGHT, PAGE, ROLES
 from opensky_assets_tests.report_data import busy_day, busy_range, nothing
 
+NBSP = "\N{NO-BREAK SPACE}"
 VOID = {"meta", "link", "br", "i"}
 
 
@@ -23,6 +28,11 @@ class Balance(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
+        self.text: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag not in VOID - {"i"}:
@@ -78,9 +88,11 @@ def test_what_a_day_tells(day: str) -> None:
     assert "Simulated data: no flight here was flown" in day
     assert "Bringing Up OpenSky" in day and "IPSN 2014" in day and "https://opensky-network.org" in day
     assert "Natural Earth" in day and "airportsdata" in day
-    assert "160 of 210 pairs are served, connectivity 76.0%" in day and "80.0% are filled" in day
+    assert f"160 of 210 pairs of two different airports are served (connectivity 76.0{NBSP}%)" in day
+    assert f"With the diagonal (flights that end where they began), 80.0{NBSP}% of the 15² cells are filled" in day
     assert "will be added when that day is in the lake" in day
-    assert "7 hours after the day's end" in day
+    assert "7 hours after the day&#39;s end" in day
+    assert not re.search(r"\d%", " ".join(parsed(day).text))
     assert "Airport 0 &lt;&amp;&gt;" in day and "<&>" not in day
     names = [card.name for card in cards(busy_day())]
     wanted = "map hours routes matrix outbound inbound manufacturers aircraft ages quality"
@@ -129,3 +141,91 @@ def test_where_it_goes() -> None:
     assert report_folder("2022-06-26", "2022-06-26") == "reports/day=2022-06-26"
     assert report_folder("2022-06-01", "2022-06-30") == "reports/range=2022-06-01_2022-06-30"
     assert span(busy_day()) == "Sunday, 26 June 2022"
+
+
+# --- what a day says, and when it says nothing ------------------------------------------------------------------------
+
+
+def card(data: ReportData, name: str) -> Card:
+    return next(card for card in cards(data) if card.name == name)
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (0, "0 %"), (2e-6, "less than 0.1 %"), (0.0029, "0.3 %"), (0.075, "7.5 %"), (0.95, "95.0 %"),
+        (0.99999, "more than 99.9 %"), (1, "100 %"),
+    ],
+)  # fmt: skip
+def test_shares(share: float, told: str) -> None:
+    assert percent(share) == told.replace(" %", f"{NBSP}%")
+
+
+def test_a_small_share_is_not_zero() -> None:
+    few = replace(busy_day(), manufacturers=[("BOEING", 250), (None, 89_750)])
+    assert card(few, "manufacturers").lead.startswith(f"Boeing flies 0.3{NBSP}% of the flights. For 99.7{NBSP}% the")
+
+
+def test_a_backload_says_nothing_of_delay() -> None:
+    assert "after the day's end" in card(replace(busy_day(), landed_days=59.0), "quality").lead
+    assert "after the day's end" not in card(replace(busy_day(), landed_days=6.9 * 365), "quality").lead
+
+
+def test_records_that_are_not_in_the_tables() -> None:
+    counts = {("flights", "read"): 10, ("flights", "written"): 10, ("enriched_flights", "flights"): 10}
+    none = replace(busy_day(), quality=counts)
+    assert card(none, "quality").lead.startswith("10 of 10 records read are in the tables, none is in quarantine. ")
+    some = {**counts, ("flights", "written"): 5, ("flights", "quarantined"): 2, ("flights", "superseded"): 3}
+    wanted = (
+        "5 of 10 records read are in the tables, 2 in quarantine, each with its reason, 3 superseded by newer ones."
+    )
+    assert card(replace(busy_day(), quality=some), "quality").lead.startswith(wanted)
+
+
+def test_empty_lines_of_the_matrix_are_explained() -> None:
+    assert card(busy_day(), "matrix").note.startswith(
+        "Empty row: no departure of X000, X007, X014 goes to one of these"
+    )
+    full = Matrix(["EDDF", "ZBAA"], [[1, 2], [3, 4]], 2, 1.0, 1.0)
+    assert card(replace(busy_day(), matrix=full), "matrix").note == ""
+
+
+def test_notices_stand_above_the_cards() -> None:
+    told = [Notice("hours_present of raw_state_vectors", "hours without a file (UTC): 2022-06-26 is without 07")]
+    html = page(replace(busy_day(), notices=told))
+    assert html.index("2022-06-26 is without 07") < html.index("<main>")
+    assert "<aside" not in page(busy_day())
+
+
+def test_the_kind_of_states_is_named() -> None:
+    day = busy_day()
+    assert day.states is not None
+    assert card(day, "aircraft").lead.startswith("Distinct aircraft in the hourly state files.")
+    polls = replace(day, states=replace(day.states, polls=True, days_with_polls=1))
+    assert card(polls, "aircraft").lead.startswith("Distinct aircraft in the polls of /states/all.")
+    both = replace(day, states=replace(day.states, days_with_polls=1))
+    assert card(both, "aircraft").note.endswith("Polls of these days are not counted here.")
+
+
+def bars(counts: list[tuple[str, int]]) -> list[float]:
+    """Widths of the bars, in pixels of the picture, whose whole width is 295 points at 72 dots an inch."""
+    figure = daily(counts, PAGE)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    path = axes.patches[0].get_path().transformed(axes.transData).vertices.reshape(-1, 5, 2)
+    return [float(width) / figure.dpi * 72 for width in np.ptp(path[:, :, 0], axis=1)]
+
+
+def test_a_single_day_is_seen_on_an_axis_of_years() -> None:
+    widths = bars([("2017-01-01", 80_000), ("2020-05-05", 3_418), ("2024-01-01", 80_000)])
+    assert min(widths) > 2
+    dense = bars(busy_range().daily)
+    assert max(dense[1:-1]) < 0.1  # each day its own place, none over its neighbour
+
+
+@pytest.mark.parametrize("days", [1, 3, 7])
+def test_few_days_have_a_tick_each(days: int) -> None:
+    figure = daily([(f"2022-06-{25 - n:02d}", 100) for n in reversed(range(days))], PAGE)
+    figure.draw_without_rendering()
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert shown == [f"{25 - n} Jun" for n in reversed(range(days))]
