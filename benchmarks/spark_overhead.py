@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from ingest_vs_peers import START, Inputs, _sample, make_inputs, with_objects
 from opensky_assets.ingest.reference import snapshot_of, sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.io_managers.lake import write_days
 from opensky_assets.lake import Lake
+from opensky_assets.lake.days import DayRows, write_days
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
+from opensky_assets.transforms.inputs import inputs_of_enrichment, work_on
 from opensky_assets.transforms.on_duckdb import enriched_batches
 
 TODAY = date(2026, 1, 1)
@@ -93,19 +95,20 @@ def make_lake(inputs: Inputs, objects: int, given: Settings, folder: Path) -> in
 def enrich(engine: str, folder: Path, cores: int, memory: str) -> None:
     """Enrich the day of a lake, in this process, and say how long it took (without the start of a session)."""
     lake, given = Lake.at(folder), settings(cores, memory)
-    files, snapshot = lake.committed(STATE_VECTORS.name, [DAY]), snapshot_of(lake, AIRCRAFT_DATABASE)
+    snapshot, inputs_of = snapshot_of(lake, AIRCRAFT_DATABASE), partial(inputs_of_enrichment, lake, STATE_ENRICHMENT)
+    work = work_on(lake, STATE_ENRICHMENT.result, STATE_VECTORS, inputs_of, [DAY])
     if engine == "local":
         began = time.perf_counter()
-        batches = enriched_batches(STATE_ENRICHMENT, lake, files, snapshot, cores)
-        rows, _ = write_days(lake, STATE_ENRICHMENT.result, batches, [DAY])
+        batches = enriched_batches(STATE_ENRICHMENT, lake, work.files, snapshot, cores)
+        done, _ = write_days(lake, STATE_ENRICHMENT.result, DayRows(batches, work.inputs, inputs_of))
     else:
         from opensky_assets.transforms.on_spark import enrich_on_spark
 
         spark = SparkResource()
         session = spark.session(given, silent)
         began = time.perf_counter()
-        rows = enrich_on_spark(session, STATE_ENRICHMENT, lake, files, snapshot, [DAY])
-    print(json.dumps({"seconds": time.perf_counter() - began, "rows": rows[DAY]}))
+        done = enrich_on_spark(session, STATE_ENRICHMENT, lake, work, snapshot, inputs_of, {})
+    print(json.dumps({"seconds": time.perf_counter() - began, "rows": done.records[DAY].rows}))
 
 
 def time_enrichment(engine: str, lake: Path, cores: int, memory: str) -> dict[str, float]:

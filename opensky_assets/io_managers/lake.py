@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from pyspark.sql import DataFrame
 
-CONTRACTS: dict[str, Contract] = {table.name: table.contract for table in TABLES if table.group != "quarantine"}
+CONTRACTS: dict[str, Contract] = {
+    table.name: table.contract for table in TABLES if table.group != "quarantine" and not table.asset
+}
 """The contract of each asset that is a table of the lake."""
 
 

@@ -28,6 +28,8 @@ class Table:
     """What the day is the day of; empty for a table without days."""
     origin: str
     """What the table is made of."""
+    asset: str = ""
+    """The asset that writes it, where that has not the table's name."""
 
     @property
     def daily(self) -> bool:
@@ -62,7 +64,15 @@ TABLES: tuple[Table, ...] = (
         "OpenSky's hourly state vectors",
     ),
     Table("flights", "core", CORE_FLIGHTS.path, CORE_FLIGHTS, "lastseen", "raw_flights"),
-    Table("superseded_flights", "core", SUPERSEDED_FLIGHTS.path, SUPERSEDED_FLIGHTS, "lastseen", "raw_flights"),
+    Table(
+        "superseded_flights",
+        "core",
+        SUPERSEDED_FLIGHTS.path,
+        SUPERSEDED_FLIGHTS,
+        "lastseen",
+        "raw_flights",
+        asset="flights",
+    ),
     Table(
         "enriched_flights",
         "core",

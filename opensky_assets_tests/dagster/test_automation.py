@@ -8,13 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, RUN_KEY_TAG
 
 from opensky_assets.definitions import build_definitions
 from opensky_assets.ingest.arrivals import Arrivals
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import SourceError
 from opensky_assets_tests.buckets import put
@@ -145,7 +147,8 @@ def test_a_new_aircraft_table_leaves_days_alone_whose_raw_rows_were_pruned(tmp_p
     from opensky_assets.defs.automation import run_requests
 
     lake = LocalLake.at(tmp_path)
-    found = Arrivals((), "1.1", False, False, 1, 0, "")
+    found = Arrivals((), "1.1", False, 1, 0, "")
+    write_aircraft_table(lake, rows=1)
 
     def asked() -> list[tuple[set[str], str | None, str | None]]:
         requests = run_requests(found, lake)
@@ -162,6 +165,14 @@ def test_a_new_aircraft_table_leaves_days_alone_whose_raw_rows_were_pruned(tmp_p
     for day in range(10, 16):
         put(tmp_path, f"{FLIGHTS.path}/day=2022-06-{day}/flights.parquet", b"")
     assert asked()[0][1:] == ("2022-06-13", "2022-06-19")
+    write_aircraft_table(lake, rows=0)  # what was enriched without any is all made anew
+    assert asked()[0][1:] == ("2022-06-10", "2022-06-19")
+
+
+def write_aircraft_table(lake: LocalLake, rows: int) -> None:
+    path = lake.path(AIRCRAFT_DATABASE.path)
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"icao24": ["4b1801"] * rows}), path)
 
 
 def test_a_broken_listing_fails_the_tick_with_its_reason(ticks: Ticks) -> None:

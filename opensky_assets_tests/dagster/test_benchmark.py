@@ -25,7 +25,7 @@ def three_days(platform: Platform) -> Platform:
 
 
 def test_a_day_says_what_it_took(three_days: Platform) -> None:
-    assert three_days.run(["raw_flights", "enriched_flights"], DAYS[0]).success
+    assert three_days.run(["raw_flights", "flights", "enriched_flights"], DAYS[0]).success
     for asset in ("raw_flights", "enriched_flights"):
         found = three_days.metadata(asset, DAYS[0])
         assert all(isinstance(found[name], float) and found[name] > 0 for name in FIGURES), found
@@ -39,7 +39,7 @@ def test_a_day_says_what_it_took(three_days: Platform) -> None:
 
 @pytest.mark.parametrize("last", [DAYS[2], "2020-01-05"], ids=["all days there", "days missing"])
 def test_a_range_says_it_once(three_days: Platform, last: str) -> None:
-    assert three_days.run(["raw_flights", "enriched_flights"], DAYS[0], last).success
+    assert three_days.run(["raw_flights", "flights", "enriched_flights"], DAYS[0], last).success
     for asset in ("raw_flights", "enriched_flights"):
         found = {day: three_days.metadata(asset, day) for day in DAYS}
         assert [day for day in DAYS if "cpu_s" in found[day]] == [DAYS[2]]

@@ -18,7 +18,7 @@ def filled(platform: Platform) -> Platform:
     lines = [flight(day, hour=hour) for day in DAYS for hour in range(2, 22)]
     write_list(platform.bucket, *DAYS, [*lines, "one,field,too,few"])
     assert platform.run(["aircraft_database", "airports"]).success
-    assert platform.run(["raw_flights", "enriched_flights"], *DAYS).success
+    assert platform.run(["raw_flights", "flights", "enriched_flights"], *DAYS).success
     return platform
 
 

@@ -13,7 +13,7 @@ from opensky_assets_tests.commands import ROOT, Place
 
 DAY = "2022-06-25"
 REFERENCE = ["aircraft_database", "airports"]
-DAILY = ["raw_flights", "raw_state_vectors", "enriched_flights", "enriched_state_vectors"]
+DAILY = ["raw_flights", "flights", "raw_state_vectors", "enriched_flights", "enriched_state_vectors"]
 
 RUN = f"""
 import sys

@@ -30,7 +30,15 @@ def filled(platform: Platform) -> Platform:
 
 
 def test_a_range_and_then_the_next_day(filled: Platform) -> None:
-    assets = ["raw_flights", "enriched_flights", "airport_traffic", "routes", "data_quality_daily", "daily_report"]
+    assets = [
+        "raw_flights",
+        "flights",
+        "enriched_flights",
+        "airport_traffic",
+        "routes",
+        "data_quality_daily",
+        "daily_report",
+    ]
     assert filled.run(assets, FIRST, SECOND).success
     # Departures of the evening before are on a day that the run was not about, and that has no flight list.
     assert filled.materialized("airport_traffic") == [BEFORE, FIRST, SECOND]

@@ -26,7 +26,7 @@ def holed(platform: Platform) -> Platform:
 
 
 def test_a_range_materializes_just_the_days_that_are_good(holed: Platform) -> None:
-    result = holed.run(["raw_flights", "enriched_flights"], *RANGE)
+    result = holed.run(["raw_flights", "flights", "enriched_flights"], *RANGE)
 
     good = ["2020-01-01", "2020-01-02", "2020-01-06"]
     assert holed.materialized("raw_flights") == good
@@ -41,7 +41,7 @@ def test_a_range_materializes_just_the_days_that_are_good(holed: Platform) -> No
 
 
 def test_each_day_has_its_own_facts(holed: Platform) -> None:
-    holed.run(["raw_flights", "enriched_flights"], *RANGE)
+    holed.run(["raw_flights", "flights", "enriched_flights"], *RANGE)
     assert holed.metadata("raw_flights", "2020-01-06")["dagster/partition_row_count"] == 2
     assert holed.metadata("raw_flights", "2020-01-01")["written"] == 1
     assert holed.metadata("enriched_flights", "2020-01-06")["dagster/partition_row_count"] == 2
@@ -49,7 +49,7 @@ def test_each_day_has_its_own_facts(holed: Platform) -> None:
 
 def test_the_same_facts_where_no_day_is_missing(holed: Platform) -> None:
     """Dagster's own events, not those logged one by one."""
-    assert holed.run(["raw_flights", "enriched_flights"], "2020-01-01", "2020-01-02").success
+    assert holed.run(["raw_flights", "flights", "enriched_flights"], "2020-01-01", "2020-01-02").success
     for asset in ("raw_flights", "enriched_flights"):
         assert holed.materialized(asset) == ["2020-01-01", "2020-01-02"]
         assert holed.metadata(asset, "2020-01-02")["dagster/partition_row_count"] == 1
@@ -69,12 +69,12 @@ def test_naming_the_failed_day_again_reads_just_its_object(holed: Platform) -> N
 
 
 def test_a_damaged_new_version_leaves_the_published_one(holed: Platform) -> None:
-    assert holed.run(["raw_flights", "enriched_flights"], "2020-01-06").success
+    assert holed.run(["raw_flights", "flights", "enriched_flights"], "2020-01-06").success
     published = sorted(holed.lake.path("raw/flights/day=2020-01-06").glob("*.parquet"))
     content = [path.read_bytes() for path in published]
     (holed.bucket / "flights" / "flightlist_20200106_20200106.csv.gz").write_bytes(gzip.compress(b"nonsense")[:-4])
 
-    assert not holed.run(["raw_flights", "enriched_flights"], "2020-01-06").success
+    assert not holed.run(["raw_flights", "flights", "enriched_flights"], "2020-01-06").success
 
     assert [path.read_bytes() for path in published] == content
     (record,) = pq.read_table(
@@ -84,7 +84,7 @@ def test_a_damaged_new_version_leaves_the_published_one(holed: Platform) -> None
 
 
 def test_days_without_any_object_are_no_failure_and_no_materialization(holed: Platform) -> None:
-    assert holed.run(["raw_flights", "enriched_flights"], "2020-01-03", "2020-01-04").success
+    assert holed.run(["raw_flights", "flights", "enriched_flights"], "2020-01-03", "2020-01-04").success
     assert holed.materialized("raw_flights") == []
     assert holed.materialized("enriched_flights") == []
 

@@ -10,19 +10,18 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from opensky_assets.ingest.reference import publish_airports, snapshot_of, sync_aircraft
+from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake.connect import connect
 from opensky_assets.resources.dbt import DbtResource
-from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
+from opensky_assets.schemas import FLIGHTS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.store import LocalStore
-from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT
 from opensky_assets.transforms.marts import MartsReport, build_marts
-from opensky_assets.transforms.on_duckdb import enriched_batches
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
-from opensky_assets_tests.lakes import LocalLake, write_days
+from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.services.engines import core
 
 pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -42,10 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalLake, MartsRep
         )
         days = [day for (day,) in files.execute(query).fetchall()]
     sync_days(FLIGHTS, days, store, lake, settings, today, lambda _: None)
-    files_of = lake.committed(FLIGHTS.name, days)
-    snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
-    batches = enriched_batches(FLIGHT_ENRICHMENT, lake, files_of, snapshot, None)
-    write_days(lake, ENRICHED_FLIGHTS, batches, days)
+    core(lake, days)
     return lake, build_marts(lake, days, MARTS, DbtResource().build)
 
 

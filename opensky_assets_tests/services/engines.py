@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.spark_runner import SparkRunner
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, open_lake
+from opensky_assets.lake.days import DayRows, write_days
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import open_source
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT
-from opensky_assets.transforms.on_duckdb import enriched_batches
-from opensky_assets_tests.lakes import write_days
+from opensky_assets.transforms.flights import publish_flights, work_on_flights
+from opensky_assets.transforms.inputs import inputs_of_enrichment, states_given, work_on
+from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,17 +43,31 @@ def chain(settings: Settings, days: Sequence[str], today: date, session: SparkSe
     session, else by this machine's engine."""
     lake, store = references(settings, today), open_source(settings)
     runner = SparkRunner(session.sparkContext) if session else ingest_objects
-    snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
-    for contract, what in ((FLIGHTS, FLIGHT_ENRICHMENT), (STATE_VECTORS, STATE_ENRICHMENT)):
+    for contract in (FLIGHTS, STATE_VECTORS):
         sync_days(contract, days, store, lake, settings, today, lambda text: None, runner)
-        files = lake.committed(contract.name, days)
-        if session:
-            from opensky_assets.transforms.on_spark import enrich_on_spark
-
-            enrich_on_spark(session, what, lake, files, snapshot, days)
-        else:
-            write_days(lake, what.result, enriched_batches(what, lake, files, snapshot, 1), list(days))
+    core(lake, days, session)
     return lake
+
+
+def core(lake: Lake, days: Sequence[str], session: SparkSession | None = None) -> None:
+    """Make the core tables of these days, as their assets do."""
+    snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
+    flights = work_on_flights(lake, days)
+    if session:
+        from opensky_assets.transforms.on_spark import enrich_on_spark, flights_on_spark
+
+        publish_flights(lake, flights, flights_on_spark(session, lake, flights))
+    else:
+        publish_flights(lake, flights, flights_on_duckdb(lake, flights, 1))
+    for what in (FLIGHT_ENRICHMENT, STATE_ENRICHMENT):
+        inputs_of = partial(inputs_of_enrichment, lake, what)
+        work = work_on(lake, what.result, what.raw, inputs_of, days, what.reach)
+        if session:
+            done = enrich_on_spark(session, what, lake, work, snapshot, inputs_of, states_given(what, work))
+        else:
+            batches = enriched_batches(what, lake, work.files, snapshot, 1)
+            done, _ = write_days(lake, what.result, DayRows(batches, work.inputs, inputs_of, states_given(what, work)))
+        done.require_all(what.result.name)
 
 
 def assert_same_rows(one: Path, other: Path, table: str) -> int:

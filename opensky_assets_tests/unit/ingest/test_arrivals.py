@@ -302,15 +302,13 @@ def test_a_new_aircraft_table_is_asked_for_once_a_version(watch: Watch) -> None:
     assert watch.look().aircraft not in (None, first.aircraft)
 
 
-def test_the_first_aircraft_table_asks_again_for_days_that_had_to_do_without(watch: Watch) -> None:
+def test_days_are_followed_whether_or_not_there_is_an_aircraft_table(watch: Watch) -> None:
     watch.store.hour("2022-06-25")
     found = watch.look()
-    assert found.aircraft_awaited and [asked.only_read for asked in found.asked] == [True]
-    assert not watch.days()
+    assert found.reference_missing and [asked.only_read for asked in found.asked] == [False]
     watch.store.objects["metadata/aircraftDatabase.csv"] = "1"
     found = watch.look()
-    assert not found.aircraft_awaited and [asked.only_read for asked in found.asked] == [False]
-    assert found.asked[0].days == ["2022-06-25"]
+    assert found.aircraft and not found.asked
 
 
 # --- size ----------------------------------------------------------------------------------------------------------

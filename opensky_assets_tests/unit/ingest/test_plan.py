@@ -21,6 +21,7 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import Period
 from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore, SourceError
 from opensky_assets.sources.telemetry import recording
+from opensky_assets.transforms.flights import objects_of
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
 from opensky_assets_tests.containers import gz, hour_tar, tar
 from opensky_assets_tests.flight_lists import write_aircraft
@@ -164,12 +165,13 @@ def test_an_answer_is_recognised_by_its_content_where_its_name_does_not_say(tmp_
     assert (found.days, found.status, store.opened) == (("2020-03-01",), Status.UNCHANGED, Counter())
 
 
-def test_flights_recognised_by_content_give_way_to_a_flight_list(bucket, lake):
-    flight = {**FLIGHT, "firstSeen": 1546300800 + 40_000, "lastSeen": 1546300800 + 43_200}
-    put(bucket, "flights/zurich.json", json.dumps([flight]).encode())
-    done = sync(bucket, lake, ["2019-01-01"])
-    assert {m.source.key for m in done.read} >= {JANUARY, "flights/zurich.json"}
-    assert lake.manifests("flights")["flights/zurich.json"].total.superseded == 1
+def test_flights_recognised_by_content_are_of_the_api(bucket, lake):
+    put(bucket, "flights/zurich.json", json.dumps([FLIGHT]).encode())
+    sync(bucket, lake, ["2019-01-01"])
+    days = lake.manifests("flights")["flights/zurich.json"].days
+    rows = objects_of(lake, lake.committed("flights", days)).to_pylist()
+    kinds = {row["source_object"]: row["origin_kind"] for row in rows}
+    assert kinds["flights/zurich.json"] == "api"
 
 
 def test_a_large_foreign_file_is_not_read_to_be_recognised(tmp_path, lake):
