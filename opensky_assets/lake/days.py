@@ -140,6 +140,32 @@ def _publish(
     return made
 
 
+def replace_pages(
+    lake: Lake, run: Staging, folder: str, pages: Mapping[str, Path], inputs: Inputs, inputs_now: Callable[[], Inputs]
+) -> None:
+    """Publish the staged `pages` (path in the lake → file) of a report, and remove what else is in its `folder`.
+
+    Pages keep their names, since people link to them. So in a bucket each is replaced only if it is still the one that
+    was there before the record of the report was: a page of older `inputs` never takes the place of a newer one. Raises
+    `Overtaken`.
+    """
+    path = f"_manifest/{folder}.json"
+    with lake.files.commit_lock("reports"):
+        text, token = lake.files.read_version(path)
+        before = parsed(DayRecord.from_json, text)
+        if before is not None and dict(inputs_now()) != dict(inputs):
+            raise Overtaken(f"{folder}: what the report shows has changed meanwhile; run again")
+        there = [file.path for file in lake.files.walk(folder)]
+        tokens = {page: lake.files.token(page) for page in pages}
+        record = run.folder("record") / "record.json"
+        generation = before.generation + 1 if before else 1
+        record.write_text(DayRecord(folder.rpartition("=")[2], inputs, (), "", {}, generation).to_json())
+        lake.files.swap(record, path, token)
+        for page, staged in pages.items():
+            lake.files.swap(staged, page, tokens[page])
+        lake.publish({}, drop=[old for old in there if old not in pages])
+
+
 @dataclass(frozen=True)
 class DayRows:
     """Rows of whole days, ordered by their column `day`, with what each day is made of; a day of `inputs` without rows

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from opensky_assets.lake import Lake
+from opensky_assets.lake.days import replace_pages
 from opensky_assets.report import figures
 from opensky_assets.report.data import ReportData, report_data
 from opensky_assets.report.page import MOST_BYTES, Card, cards, page, span
 from opensky_assets.report.theme import PICTURE
 from opensky_assets.schemas import DATA_QUALITY_DAILY, STATE_VECTORS
-from opensky_assets.schemas.marts import AIRPORT_TRAFFIC
+from opensky_assets.schemas.marts import AIRPORT_TRAFFIC, MARTS
+from opensky_assets.transforms.inputs import combined, versions_of
 
 
 class ReportTooLarge(Exception):
@@ -62,11 +65,12 @@ def _days(lake: Lake, paths: Sequence[str], first: str, last: str) -> list[str]:
 
 
 def build_report(lake: Lake, first: str, last: str) -> Report:
-    """Publish the report over the days from `first` to `last`."""
+    """Publish the report over the days from `first` to `last`. Raises `Overtaken` where its marts change meanwhile."""
     days = [first]
     if first != last:
         # Movements are also on days that have no flight list of their own.
         days = _days(lake, (*_FACTS, AIRPORT_TRAFFIC.path), first, last)
+    inputs = _inputs(lake, days)
     data = report_data(lake, first, last, days)
     found = cards(data)
     html = page(data).encode()
@@ -81,7 +85,7 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
             path = f"{folder}/{card.name}.png"
             files[path] = staging / f"{card.name}.png"
             files[path].write_bytes(_picture(card, data))
-        lake.publish(files, drop=[file.path for file in lake.files.walk(folder)])
+        replace_pages(lake, run, folder, files, inputs, partial(_inputs, lake, days))
     return Report(
         f"{folder}/report.html",
         len(html),
@@ -90,6 +94,12 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
         int(data.totals["flights"]),
         _thumbnail(data),
     )
+
+
+def _inputs(lake: Lake, days: Sequence[str]) -> dict[str, str]:
+    """Versions of what a report over these days is made of."""
+    versions = {table.path: versions_of(lake, table, days) for table in (*MARTS, STATE_VECTORS)}
+    return {path: combined(f"{day} {of_day[day]}" for day in sorted(of_day)) for path, of_day in versions.items()}
 
 
 def _picture(card: Card, data: ReportData) -> bytes:

@@ -43,7 +43,7 @@ def raw_versions(lake: Lake, contract: Contract, days: Iterable[str]) -> Version
     for manifest in manifests_of(lake, contract, found):
         for day in found.keys() & manifest.days.keys():
             found[day].append(version_of(manifest))
-    return {day: _hash(sorted(versions)) for day, versions in found.items() if versions}
+    return {day: combined(sorted(versions)) for day, versions in found.items() if versions}
 
 
 def made_versions(lake: Lake, contract: Contract, days: Iterable[str]) -> Versions:
@@ -56,13 +56,14 @@ def made_versions(lake: Lake, contract: Contract, days: Iterable[str]) -> Versio
     for file in lake.files.walk_folders(contract.path, [f"day={day}" for day in old]):
         sizes.setdefault(file.path.split("/day=", 1)[1][:10], []).append(f"{file.path} {file.bytes} {file.modified}")
     made = {
-        day: record.version + (f"-{_hash([str(sorted(record.counts.items()))])}" if record.counts else "")
+        day: record.version + (f"-{combined([str(sorted(record.counts.items()))])}" if record.counts else "")
         for day, record in records.items()
     }
-    return made | {day: _hash(of) for day, of in sizes.items()}
+    return made | {day: combined(of) for day, of in sizes.items()}
 
 
-def _hash(texts: Iterable[str]) -> str:
+def combined(texts: Iterable[str]) -> str:
+    """One version out of several texts."""
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 

@@ -111,25 +111,34 @@ def test_from_an_empty_lake_to_reports_and_then_only_what_changes(ticks: Ticks) 
 
 
 @pytest.mark.slow
-def test_flights_that_arrive_before_the_aircraft_are_followed_once_these_come(platform: Platform) -> None:
+def test_flights_that_arrive_before_the_aircraft_get_them_once_these_come(platform: Platform) -> None:
+    """A source without an aircraft table is enriched without aircraft, and says so once."""
     ticks, bucket, day = Ticks(platform), platform.bucket, "2022-06-25"
     write_list(bucket, day, day, [flight(day)])
     (request,) = ticks.tick()
-    assert names(request) == {"raw_flights"}
+    assert days(request) == (day, day) and {"aircraft_database", "airports", "enriched_flights"} <= names(request)
     assert ticks.run(request).success and ticks.tick() == []
+    assert matched(platform, day) == [False]
+    assert platform.materialized("routes") == [day]
 
     broken = bucket / "metadata" / "aircraftDatabase.csv"
     broken.parent.mkdir()
     broken.write_text("not a table")
     (request,) = ticks.tick()
-    assert days(request) == (day, day) and {"aircraft_database", "enriched_flights", "routes"} <= names(request)
+    assert {"aircraft_database", "enriched_flights", "routes"} <= names(request)
     assert not ticks.run(request).success and ticks.tick() == []
+    assert matched(platform, day) == [False]
 
     write_aircraft(bucket)
     (request,) = ticks.tick()
     assert days(request) == (day, day) and {"aircraft_database", "enriched_flights", "routes"} <= names(request)
     assert ticks.run(request).success and ticks.tick() == []
-    assert platform.materialized("routes") == [day]
+    assert matched(platform, day) == [True]
+
+
+def matched(platform: Platform, day: str) -> list[bool]:
+    paths = platform.lake.day_files(ENRICHED_FLIGHTS.path, [day])[day]
+    return [hit for path in paths for hit in platform.lake.parquet(path).read()["aircraft_matched"].to_pylist()]
 
 
 def test_a_thousand_new_days_are_few_runs(ticks: Ticks) -> None:

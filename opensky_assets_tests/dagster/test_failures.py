@@ -87,6 +87,7 @@ STEPS = {
     "airports": "reference/airports",
     "aircraft_database": "reference/aircraft",
     "raw_flights": "raw/flights",
+    "flights": "core/flights",
     "enriched_flights": "core/enriched_flights",
     "data_quality_daily": "marts/data_quality_daily",
     "daily_report": "reports/day=",
