@@ -34,8 +34,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at, and what is wrong. `due`: days by table that are not made of what the lake has now. `strays`:
-    files that no record names; they do not count, and `prune` removes them."""
+    """What was looked at, and what is wrong. `due`: days by table that were made of other inputs than the lake has now.
+    `strays`: files that no record names; they do not count, and `prune` removes them."""
 
     objects: int
     days: int
@@ -77,6 +77,7 @@ def verify(lake: Lake, report: Callable[[str], None] = lambda text: None) -> Ver
     days_made = sorted({day for of in recorded.values() for day in of})
     damaged = any(problem.path == problem.record for problem in problems)  # then nobody can tell what a day is made of
     due = {} if damaged else due_by_table(lake, days_made)
+    due = {path: made for path, of in due.items() if (made := [day for day in of if day in recorded.get(path, ())])}
     if not damaged:
         problems += _broken_laws(lake, recorded.get("core/flights", ()), due)
     unrecorded = _without_record(sizes, recorded)
