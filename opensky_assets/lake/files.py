@@ -345,14 +345,23 @@ class LocalFiles:
                         raise
 
     def put_first(self, text: str, path: str) -> bool:
-        if (self.root / path).exists():
+        target = self.root / path
+        if target.exists():
             return False
-        with self.run() as (run, _), self.commit_lock():
-            if (self.root / path).exists():
-                return False
+        with self.run() as (run, _), _writing(self.root):
             staged = run.path / "first"
             staged.write_text(text)
-            self.put(staged, path)
+            _sync(staged)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(staged, target)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP):
+                    raise
+                os.replace(staged, target)  # a file system without links
+            _sync(target.parent)
         return True
 
     def delete(self, path: str) -> None:

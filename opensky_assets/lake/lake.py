@@ -301,8 +301,11 @@ class Lake:
                 held += [h for h in [self._held(f"_manifest/{table}/{name}")] if h]
                 left = sorted(set(found) - self._named(manifests, held))
                 if left and not isinstance(self.files, LocalFiles):
-                    for manifest in manifests:
-                        self._fence(manifest, run)
+                    try:
+                        for manifest in manifests:
+                            self._fence(manifest, run)
+                    except Overtaken:
+                        continue  # of another run that publishes the object right now: left to the next sweep
                 self.publish({}, drop=left)
                 removed += left
         return removed

@@ -100,12 +100,12 @@ def test_interrupted_and_resumed_only_the_rest_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "another").exists()
     assert len(runs(place)) == len(before) + 2
 
-    # A new object whose name does not tell its days is read, and these follow.
+    # A new object whose name does not tell its days is read, and these follow, with the day that its flights reach.
     day = (FIRST - timedelta(days=1)).isoformat()
     write_list(place.source, day, day, [flight(day)]).rename(place.source / "flights" / "export.csv.gz")
     told = place.run("backfill", "--from", day, "--to", all_days[-1])
     assert told.returncode == 0, told.stdout
-    assert runs(place)[-2:] == [(all_days[-1], all_days[-1]), (day, day)]
+    assert runs(place)[-2:] == [(all_days[-1], all_days[-1]), (day, all_days[0])]
 
 
 @pytest.mark.slow

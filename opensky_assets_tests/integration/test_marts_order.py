@@ -50,6 +50,8 @@ def flight(
         "distance_km": 285.123456789 * plane,
         "aircraft_matched": bool(plane % 2),
         "aircraft_snapshot": "one",
+        "source_objects": ["flights/a.csv.gz"],
+        "origin_kind": "list",
     }
 
 
