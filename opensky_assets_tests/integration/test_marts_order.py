@@ -166,6 +166,6 @@ def test_a_day_reads_only_the_files_around_it(models: CompiledModels, tmp_path: 
 
     build_marts(lake, [days[20]], MARTS, build)
     named = {name: [day for day in days if f"day={day}" in sql] for name, sql in seen.items()}
-    assert named["flights"] == [days[20]]
-    assert named["flights_around"] == days[17:24]
-    assert "*" not in seen["flights_around"].replace("SELECT *", "")
+    assert named["enriched_flights"] == [days[20]]
+    assert named["enriched_flights_around"] == days[17:24]
+    assert "*" not in seen["enriched_flights_around"].replace("SELECT *", "")
