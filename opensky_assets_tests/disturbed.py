@@ -45,7 +45,7 @@ EXPECTED = ("run again", "No files found", "FileNotFoundError", "Path does not e
 
 
 class ChangingSource:
-    """Flight lists that get new versions, vanish and come back. Each row tells its object and version by its aircraft."""
+    """Flight lists that get new versions, vanish and come back. The aircraft of a row tells its object and version."""
 
     def __init__(self, folder: Path, moments: random.Random) -> None:
         self.folder, self.moments = folder, moments
@@ -223,8 +223,10 @@ def check_disturbed(
     say: Callable[[str], None],
     environment: dict[str, str] | None = None,
     each_round: int = 10,
+    pause_s: float = 0.5,
 ) -> None:
-    """Kill and stop so often; after every `each_round` of these let all end, and look at the lake."""
+    """Kill and stop so often; after every `each_round` of these let all end, and look at the lake. Disturbances are up to
+    `pause_s` apart: about as long as a run takes."""
     moments = random.Random(seed)
     source = ChangingSource(folder / "source", moments)
     prepared(LocalStore(source.folder), lake)
@@ -236,7 +238,7 @@ def check_disturbed(
             time.sleep(1)  # their first runs
             for disturbance in disturbances[number : number + each_round]:
                 source.change()
-                time.sleep(moments.uniform(0.02, 0.5))
+                time.sleep(moments.uniform(0.02, pause_s))
                 workers.continue_those_due()
                 role = moments.choice([role for role in ROLES if role not in workers.stopped])
                 (workers.kill if disturbance == "kill" else workers.stop)(role)
