@@ -25,8 +25,9 @@ from opensky_assets.ingest.kernel import Task, ingest_object
 from opensky_assets.ingest.refused import failed, held_back
 from opensky_assets.lake import Held, Lake, LakeError, Manifest, Staging
 from opensky_assets.lake.files import Overtaken
+from opensky_assets.lake.lake import FORGOTTEN
 from opensky_assets.schemas import Reason
-from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError
+from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError, SourceObject
 from opensky_assets.sources.telemetry import Request, record, recording
 
 SMALL_BYTES = 48 << 20
@@ -126,8 +127,21 @@ def attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome
         name = lake.files.fresh(task.source.stem)
         held, path = held_back(task.contract.name, task.source, failed(error), task.days or (), run, name)
     with lake.committing(task.contract.name, task.source) as seen:
+        if (newer := seen.manifest) and _is_newer(newer, task.source, store):
+            return newer
         lake.hold(held, path, run, seen)
     return held
+
+
+def _is_newer(manifest: Manifest, item: SourceObject, store: ObjectStore) -> bool:
+    """Whether another run has published an object as it is now, which is no longer as `item` was listed."""
+    if manifest.source == item or FORGOTTEN in manifest.notes:
+        return False
+    try:
+        store.verify(manifest.source)
+    except SourceError:
+        return False
+    return True
 
 
 def attempt_recorded(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Attempted:

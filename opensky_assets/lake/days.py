@@ -95,7 +95,7 @@ def replace_days(
         for day, new in days.items():
             text, token = seen[day]
             before = parsed(DayRecord.from_json, text)
-            if before is not None and day in now and dict(now[day]) != dict(new.inputs):
+            if before is not None and inputs_now and dict(now.get(day, {})) != dict(new.inputs):
                 overtaken.append(day)
                 continue
             made = _publish(lake, folder, table_path, day, new, before, token, there.get(day, []))
@@ -124,7 +124,8 @@ def _publish(
     whole = before is not None and {file.path for file in before.files} <= set(there)
     if before is not None and whole and before.version == made.version:
         made = replace(made, files=before.files)
-    if before is not None and whole and made == before:
+    kept = {file.path for file in made.files}
+    if before is not None and whole and made == before and kept == set(there):
         return before
     new_files = {} if before is not None and made.files is before.files else dict(new.files)
     staged = folder / f"{day}.json"
@@ -135,7 +136,6 @@ def _publish(
     except Overtaken:
         lake.publish({}, drop=list(new_files))  # their names are this run's own
         return None
-    kept = {file.path for file in made.files}
     lake.publish({}, drop=[path for path in there if path not in kept])
     return made
 

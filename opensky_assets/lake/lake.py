@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -287,37 +287,40 @@ class Lake:
         """Remove files of a raw table that no manifest names; those that were removed. Each is looked at once more
         where nobody can publish at the same time, since a run may have named it by now.
 
-        In a bucket a run may have been stopped between its files and its manifest. So the manifest of the object is
-        written anew first: the one that this run still wants to put is refused then.
+        In a bucket a run may have been stopped between its files and its manifest. So the manifest of the object, or
+        one without files where there is none, is written anew first: the one that this run still wants to put is
+        refused then.
         """
         by_key: dict[str, list[str]] = {}
         for path in paths:
             by_key.setdefault(key_hash_in(path), []).append(path)
         removed: list[str] = []
         for name, found in by_key.items():
-            with self.files.commit_lock():
-                manifests = list(self.manifests_of(table, [name]))
-                held = [h for m in manifests for h in [self.held_at(table, m.source)] if h]
+            with self.files.commit_lock(), suppress(Overtaken):  # what was published meanwhile is left to the next run
+                manifests = {_record_of(table, m.source): m for m in self.manifests_of(table, [name])}
+                held = [h for m in manifests.values() for h in [self.held_at(table, m.source)] if h]
                 held += [h for h in [self._held(f"_manifest/{table}/{name}")] if h]
-                left = sorted(set(found) - self._named(manifests, held))
+                left = sorted(set(found) - self._named(manifests.values(), held))
                 if left and not isinstance(self.files, LocalFiles):
-                    try:
-                        for manifest in manifests:
-                            self._fence(manifest, run)
-                    except Overtaken:
-                        continue  # of another run that publishes the object right now: left to the next sweep
+                    own = [f"_manifest/{table}/{name}.json"] if len(name) == KEY_HASH_DIGITS else []
+                    for path in {*own, *manifests}:
+                        self._fence(table, path, manifests.get(path), run)
                 self.publish({}, drop=left)
                 removed += left
         return removed
 
-    def _fence(self, manifest: Manifest, run: Staging) -> None:
-        """Write a manifest anew as it is, so that what was to replace the state before is refused."""
-        path = _record_of(manifest.table, manifest.source)
+    def _fence(self, table: str, path: str, manifest: Manifest | None, run: Staging) -> None:
+        """Write a manifest anew as it is, so that what was to replace the state before is refused. Raises
+        `Overtaken` where it is another by now."""
         text, seen = self.files.read_version(path)
-        if text is None or Manifest.from_json(text.decode()).generation != manifest.generation:
-            raise Overtaken(f"the lake {self}: another run has published {manifest.source.key} meanwhile; run again")
+        there = parsed(Manifest.from_json, text)
+        counts = there if there and FORGOTTEN not in there.notes else None
+        if (counts and counts.generation) != (manifest and manifest.generation):
+            raise Overtaken(f"the lake {self}: another run has published {path} meanwhile; run again")
+        nobody = SourceObject("", 0, "")  # the files tell the hash of the key, and not the key
+        fenced = there or Manifest(table, nobody, "", "", "", 0, {}, {}, (), (), {FORGOTTEN: True})
         record = run.folder("fence") / "manifest.json"
-        record.write_text(replace(manifest, generation=manifest.generation + 1).to_json())
+        record.write_text(replace(fenced, generation=fenced.generation + 1).to_json())
         self.files.swap(record, path, seen)
 
     @contextmanager

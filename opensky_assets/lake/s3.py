@@ -209,18 +209,25 @@ class S3Files:
         return f"{name}_{uuid.uuid4().hex[:12]}"
 
     def swap(self, staged: Path, path: str, seen: str) -> None:
-        condition = {"IfMatch": seen} if seen else {"IfNoneMatch": "*"}
         body = staged.read_bytes()
-        try:
-            self.place.client().put_object(**self._at(path), Body=body, **condition)
-        except s3_errors() as error:
-            if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
-                raise self._error(error) from None
-            # boto3 asks again where an answer was lost: then the state is another because it is this one.
-            if self.read_version(path)[0] != body:
-                raise Overtaken(
-                    f"the lake {self.place.named}: another run has published {path} meanwhile; run again"
-                ) from None
+        if (self._replace(path, body, seen) if seen else self._put_first(body, path)) is None:
+            raise Overtaken(f"the lake {self.place.named}: another run has published {path} meanwhile; run again")
+
+    def _replace(self, path: str, body: bytes, seen: str) -> str | None:
+        """Put bytes in the place of the state whose ETag is `seen`; the new ETag, `None` where the state is another."""
+        for etag in (seen, seen.strip('"')):  # Ceph 16 compares a put's condition without the quotes
+            try:
+                answer = self.place.client().put_object(**self._at(path), Body=body, IfMatch=etag)
+            except s3_errors() as error:
+                if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
+                    raise self._error(error) from None
+                # boto3 asks again where an answer was lost: then the state is another because it is this one.
+                there, found = self.read_version(path)
+                if found != seen:
+                    return found if there == body else None
+            else:
+                return str(answer["ETag"])
+        return None
 
     def send(self, staged: Path, path: str) -> Sent:
         """All pieces of the file: it is there when `put` completes them."""
@@ -246,18 +253,18 @@ class S3Files:
         self._ask(lambda s3: s3.upload_file(str(staged), *self._at(path).values(), Config=config))
 
     def put_first(self, text: str, path: str) -> bool:
-        return self._put_first(text, path) is not None
+        return self._put_first(text.encode(), path) is not None
 
-    def _put_first(self, text: str, path: str) -> str | None:
+    def _put_first(self, body: bytes, path: str) -> str | None:
         """The ETag of what was written, if it was."""
         try:
-            answer = self.place.client().put_object(**self._at(path), Body=text.encode(), IfNoneMatch="*")
+            answer = self.place.client().put_object(**self._at(path), Body=body, IfNoneMatch="*")
         except s3_errors() as error:
             if code_of(error) not in ALREADY_THERE:
                 raise self._error(error) from None
             # boto3 asks again where an answer was lost, and then finds its own.
-            body, found = self.read_version(path)
-            return found if body == text.encode() else None
+            there, found = self.read_version(path)
+            return found if there == body else None
         etag: str = answer["ETag"]
         return etag
 
@@ -278,7 +285,7 @@ class S3Files:
     def lock(self, name: str) -> Iterator[None]:
         path = f"_manifest/{name}"
         owner = uuid.uuid4().hex
-        while (etag := self._put_first(owner, path)) is None:
+        while (etag := self._put_first(owner.encode(), path)) is None:
             self._end_lease(path)
             time.sleep(random.uniform(0.05, 0.5))
         lease = _Lease(etag)
@@ -311,11 +318,12 @@ class S3Files:
         """Write the lock anew while it is ours. Where that fails, it is tried again until the lease is over."""
         while not lease.over.wait(self.lease_s / 4):
             try:
-                answer = self.place.client().put_object(**self._at(path), Body=owner.encode(), IfMatch=lease.etag)
-                lease.etag = answer["ETag"]
-            except s3_errors() as error:
-                if code_of(error) in {*ALREADY_THERE, *NOT_THERE}:
-                    return  # taken away, and maybe somebody else's now
+                etag = self._replace(path, owner.encode(), lease.etag)
+            except LakeError:
+                continue
+            if etag is None:
+                return  # taken away, and maybe somebody else's now
+            lease.etag = etag
 
     def commit_lock(self, name: str = "commit") -> AbstractContextManager[None]:
         return nullcontext()

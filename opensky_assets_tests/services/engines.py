@@ -19,7 +19,7 @@ from opensky_assets.lake.days import DayRows, write_days
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import open_source
-from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT
+from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import publish_flights, work_on_flights
 from opensky_assets.transforms.inputs import inputs_of_enrichment, states_given, work_on
 from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
@@ -49,7 +49,12 @@ def chain(settings: Settings, days: Sequence[str], today: date, session: SparkSe
     return lake
 
 
-def core(lake: Lake, days: Sequence[str], session: SparkSession | None = None) -> None:
+def core(
+    lake: Lake,
+    days: Sequence[str],
+    session: SparkSession | None = None,
+    enrichments: Sequence[Enrichment] = (FLIGHT_ENRICHMENT, STATE_ENRICHMENT),
+) -> None:
     """Make the core tables of these days, as their assets do."""
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
     flights = work_on_flights(lake, days)
@@ -59,7 +64,7 @@ def core(lake: Lake, days: Sequence[str], session: SparkSession | None = None) -
         publish_flights(lake, flights, flights_on_spark(session, lake, flights))
     else:
         publish_flights(lake, flights, flights_on_duckdb(lake, flights, 1))
-    for what in (FLIGHT_ENRICHMENT, STATE_ENRICHMENT):
+    for what in enrichments:
         inputs_of = partial(inputs_of_enrichment, lake, what)
         work = work_on(lake, what.result, what.raw, inputs_of, days, what.reach)
         if session:

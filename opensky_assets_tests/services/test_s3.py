@@ -23,6 +23,7 @@ from opensky_assets.ingest.plan import make_plan
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, LakeError, open_lake
 from opensky_assets.lake.connect import connect
+from opensky_assets.lake.lake import lake_place
 from opensky_assets.lake.s3 import S3Files
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.tables import TABLES
@@ -236,8 +237,10 @@ def test_a_wrong_key_gives_one_clear_line(s3_server: S3Server, monkeypatch: pyte
 # --- several at once -----------------------------------------------------------------------------------------------
 
 
-def test_a_lock_is_held_by_one_and_outlives_nobody(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake = open_lake(settings_of("-", s3_server.bucket("locks"), s3_server.endpoint))
+def test_a_lock_is_held_by_one_and_outlives_nobody(s3_server: S3Server) -> None:
+    place = lake_place(settings_of("-", s3_server.bucket("locks"), s3_server.endpoint))
+    assert isinstance(place, S3Place)
+    lake = Lake(S3Files(place, lease_s=2))
     inside, most = [0], [0]
 
     def hold() -> None:
@@ -255,7 +258,6 @@ def test_a_lock_is_held_by_one_and_outlives_nobody(s3_server: S3Server, monkeypa
         holder.join()
     assert most == [1]
     assert lake.files.put_first("somebody who died", "_manifest/commit.lock")
-    monkeypatch.setattr("opensky_assets.lake.s3.LEASE_S", 2)
     began = time.monotonic()
     with lake.files.lock("commit.lock"):
         assert time.monotonic() - began > 1
@@ -309,3 +311,16 @@ def test_loaded_as_every_kind_of_frame(s3_server: S3Server, simulated: Path) -> 
     assert len(set(counted)) == 1
     with pytest.raises(NotMaterialized, match="2022-06-28"):
         open_dataset(lake, FLIGHTS, ["2022-06-28"], lambda days: {})
+
+
+def test_a_lock_that_is_held_for_longer_than_its_lease_is_renewed(s3_server: S3Server) -> None:
+    place = lake_place(settings_of("-", s3_server.bucket("renewed"), s3_server.endpoint))
+    assert isinstance(place, S3Place)
+    files = S3Files(place, lease_s=2)
+    with files.lock("marts.lock"):
+        other = threading.Thread(target=lambda: files.lock("marts.lock").__enter__(), daemon=True)
+        other.start()
+        other.join(6)
+        assert other.is_alive()
+        (lock,) = files.walk("_manifest")
+        assert time.time() - lock.modified < 3

@@ -116,3 +116,26 @@ def test_files_that_the_new_day_does_not_have_go(lake: LocalLake) -> None:
     stray.write_bytes(b"x")
     write_days(lake, ROUTES, DayRows(rows({DAY: 4}), made_of("2", DAY)))
     assert not stray.exists() and count(lake, DAY) == 4
+
+
+def test_a_day_whose_rows_went_meanwhile_does_not_get_them_back(lake: LocalLake) -> None:
+    """Its raw rows were pruned and it was made empty while another run still computed it."""
+    now = Inputs(**{DAY: "1"})
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY), now))
+    now.now = {}
+    write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}, now))
+    late, _ = write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY), now))
+    assert late.overtaken == (DAY,)
+    assert lake.days(ROUTES.path) == []
+
+
+def test_what_a_run_that_was_killed_left_of_a_day_goes_with_the_next_run(lake: LocalLake) -> None:
+    """It had put the record of an empty day, and not yet removed the file of the day's rows."""
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    (file,) = lake.day_files(ROUTES.path, [DAY])[DAY]
+    left = lake.path(file).read_bytes()
+    write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    lake.path(file).parent.mkdir()
+    lake.path(file).write_bytes(left)
+    write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    assert lake.days(ROUTES.path) == []

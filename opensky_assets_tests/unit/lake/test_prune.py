@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import date
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.sync import sync_days
+from opensky_assets.lake.files import LocalFiles
 from opensky_assets.lake.prune import Pruning, find, past, remove
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
@@ -139,3 +142,42 @@ def test_what_was_published_since_the_look_stays(bucket: Path) -> None:
     record.write_text(text)  # the other run commits now
     remove(lake, found)
     assert lake.path(manifest.files[0].path).exists()
+
+
+@pytest.mark.parametrize("order", ["between", "during"])
+def test_prune_beside_a_sync_removes_no_file_just_committed(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """Files of a dead run are found; then a sync puts its own under the same names, and is through before they are
+    removed, or on its way to its manifest."""
+    lake = ingest(bucket)
+    (manifest,) = [m for m in lake.manifests(STATE_VECTORS.name).values() if DAYS[1] in m.days]
+    lake.path(f"_manifest/state_vectors/{manifest.source.key_hash}.json").unlink()
+    (file,) = manifest.files
+    os.utime(lake.path(file.path), (0, 0))
+    found = look(bucket, lake)
+    assert [item.path for item in found.items] == [file.path]
+    arrived, released = threading.Event(), threading.Event()
+    swap = LocalFiles.swap
+
+    def late(files: LocalFiles, staged: Path, path: str, seen: str) -> None:
+        arrived.set()
+        assert released.wait(30)
+        swap(files, staged, path, seen)
+
+    monkeypatch.setattr(LocalFiles, "swap", late)
+    sync = threading.Thread(target=ingest, args=(bucket,))
+    sync.start()
+    assert arrived.wait(30)
+    prune = threading.Thread(target=remove, args=(lake, found))
+    if order == "during":
+        prune.start()
+        prune.join(0.5)
+        assert prune.is_alive() and lake.path(file.path).exists(), "it waits for the commit"
+    released.set()
+    sync.join()
+    if order == "between":
+        prune.start()
+    prune.join()
+    manifests = list(lake.manifests(STATE_VECTORS.name).values())
+    assert len(manifests) == 2 and broken_laws(lake, manifests) == []
