@@ -34,7 +34,7 @@ class Group:
 
 def overlapping(contract: Contract, lake: Lake, files: Sequence[tuple[str, int]]) -> Iterator[Group]:
     """The files of a day in groups, in the order of their times, so that a key stands in one group only."""
-    spans = sorted((*_span(contract, lake, path), path, rows) for path, rows in files)
+    spans = sorted((*_span(contract, lake, path), path, rows) for path, rows in files if rows)
     group: list[tuple[str, int]] = []
     start = end = 0
     for first, last, path, rows in spans:

@@ -60,6 +60,8 @@ def values(field: pa.Field, day: str) -> st.SearchStrategy:
         pa.bool_(): st.one_of(st.none(), st.booleans()),
         pa.date32(): st.one_of(st.none(), st.dates(date(1903, 12, 17), date(2030, 1, 1))),
     }.get(field.type)
+    if field.name == "origin_kind":
+        return st.sampled_from(["list", "api"])
     if pa.types.is_list(field.type):
         return st.lists(st.text("ab/", max_size=3), max_size=3)
     if field.name == "icao24":
