@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from opensky_assets_tests.services.conftest import S3Server
 
 def settings_of(source: str, lake: str, endpoint: str, **others: object) -> Settings:
     return load_settings(source=source, lake=lake, source_endpoint=endpoint, lake_endpoint=endpoint, **others)
+
+
+def plain(text: str) -> str:
+    """Names of files without what a bucket adds to them."""
+    return re.sub(r"_[0-9a-f]{12}(?=(-held)?\.parquet)", "", text)
 
 
 @dataclass(frozen=True)

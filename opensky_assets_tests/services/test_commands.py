@@ -76,7 +76,7 @@ def test_a_day_by_dagster_and_a_day_by_dg_and_the_rest_by_backfill(shell: Shell)
             for day in DAYS:
                 listed[day] += f",{day} 00:00:00+00:00," in line
     shell("dagster", "asset", "materialize", *MODULE, "--select", "aircraft_database,airports")
-    daily = "raw_flights,enriched_flights"
+    daily = "raw_flights,flights,enriched_flights"
     shell("dagster", "asset", "materialize", *MODULE, "--select", daily, "--partition", DAYS[0])
     assert set(shell.rows("core/enriched_flights")) == {DAYS[0]}
     shell("dg", "launch", "--assets", daily, "--partition", DAYS[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import threading
 import time
@@ -36,7 +35,7 @@ from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.services.conftest import SECRET_KEY, S3Server
 from opensky_assets_tests.services.cutting_proxy import CuttingProxy
-from opensky_assets_tests.services.places import AnonymousSource, settings_of
+from opensky_assets_tests.services.places import AnonymousSource, plain, settings_of
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
@@ -67,10 +66,6 @@ def ingest(settings: Settings) -> Lake:
 def contents(lake: Lake) -> dict[str, bytes]:
     """The files that the manifests name, by their names without what a bucket adds."""
     return {plain(path): lake.files.read(path) for table in ("flights", "state_vectors") for path in lake.named(table)}
-
-
-def plain(text: str) -> str:
-    return re.sub(r"_[0-9a-f]{12}(?=(-held)?\.parquet)", "", text)
 
 
 # --- the whole chain -----------------------------------------------------------------------------------------------

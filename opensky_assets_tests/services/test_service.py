@@ -37,15 +37,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def test_what_the_ui_materializes_is_in_the_lake(place: Place) -> None:
     with service(place) as running:
         day, *others = DAYS
-        chain = ["aircraft_database", "airports", "raw_flights", "enriched_flights"]
+        chain = ["aircraft_database", "airports", "raw_flights", "flights", "enriched_flights"]
         assert running.end_of(running.launch_day(chain, day)) == "SUCCESS", running.logs()
         assert running.metadata("raw_flights", day)["dagster/partition_row_count"] == 2
         assert running.metadata("enriched_flights", day)["dagster/partition_row_count"] == 2
 
-        backfill = running.backfill(["raw_flights", "enriched_flights"], others)
+        backfill = running.backfill(["raw_flights", "flights", "enriched_flights"], others)
         (run,) = wait_for(lambda: by_backfill(running, backfill), "run of the backfill", running.logs)
         assert running.end_of(run["id"]) == "SUCCESS"
-        assert {asset["key"]["path"][0] for asset in run["assets"]} == {"raw_flights", "enriched_flights"}
+        assert {asset["key"]["path"][0] for asset in run["assets"]} == {"raw_flights", "flights", "enriched_flights"}
         assert [running.metadata("raw_flights", day)["dagster/partition_row_count"] for day in others] == [3, 4]
         lake = f"{place.lake}/core/enriched_flights/*/*.parquet"
         query = f"SELECT day, count(), count(operator) FROM read_parquet('{lake}', hive_partitioning = true) GROUP BY 1"
@@ -93,7 +93,7 @@ def test_a_run_that_was_stopped_with_the_service_runs_again_with_the_next(place:
         assert running.metadata("raw_flights", day)["dagster/partition_row_count"] == 300_000
 
         # What somebody ends is not tried again, nor does it go on.
-        run = running.launch_day(["raw_flights", "enriched_flights"], other)
+        run = running.launch_day(["raw_flights", "flights", "enriched_flights"], other)
         wait_for(lambda: running.runs(runIds=[run], statuses=["STARTED"]), "run under way", running.logs)
         running.terminate(run)
         assert running.end_of(run) == "CANCELED"

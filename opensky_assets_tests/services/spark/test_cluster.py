@@ -20,7 +20,7 @@ from opensky_assets_tests.services.spark.cluster import Cluster, cluster
 pytestmark = [pytest.mark.services, needs_shared_data, pytest.mark.timeout(600)]
 
 RANGE = "2019-01-01...2020-04-30"
-DAILY = ("raw_flights", "raw_state_vectors", "enriched_flights", "enriched_state_vectors")
+DAILY = ("raw_flights", "raw_state_vectors", "flights", "enriched_flights", "enriched_state_vectors")
 OBJECTS = 12 + 8
 
 
