@@ -225,8 +225,8 @@ def check_disturbed(
     each_round: int = 10,
     pause_s: float = 0.5,
 ) -> None:
-    """Kill and stop so often; after every `each_round` of these let all end, and look at the lake. Disturbances are up to
-    `pause_s` apart: about as long as a run takes."""
+    """Kill and stop so often; after every `each_round` of these let all end, and look at the lake. Disturbances are at
+    most `pause_s` apart: about as long as a run takes."""
     moments = random.Random(seed)
     source = ChangingSource(folder / "source", moments)
     prepared(LocalStore(source.folder), lake)
