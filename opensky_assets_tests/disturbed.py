@@ -40,8 +40,9 @@ ROLES = ("sync", "other-sync", "prune", "enrich")
 LEASE_S, STOP_S = 3.0, 4.0
 TABLES = ("flights", "enriched_flights")
 DONE = "done"
-EXPECTED = ("run again", "No files found", "FileNotFoundError", "Path does not exist", "NoSuchKey")
-"""What a run may fail of beside others: another was quicker, or has removed what it was about to read."""
+GONE = ("No files found", "No such file", "FileNotFoundError", "Path does not exist", "NoSuchKey")
+EXPECTED = ("run again", *GONE, "TProtocolException")
+"""What a run may fail of beside others: another was quicker, or has removed, or replaced, what it is reading."""
 
 
 class ChangingSource:
@@ -225,8 +226,8 @@ def check_disturbed(
     each_round: int = 10,
     pause_s: float = 0.5,
 ) -> None:
-    """Kill and stop so often; after every `each_round` of these let all end, and look at the lake. Disturbances are up
-    to `pause_s` apart: about as long as a run takes."""
+    """Kill and stop so often; after every `each_round` of these let all end, and look at the lake. Disturbances are at
+    most `pause_s` apart: about as long as a run takes."""
     moments = random.Random(seed)
     source = ChangingSource(folder / "source", moments)
     prepared(LocalStore(source.folder), lake)

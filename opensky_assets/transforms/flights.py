@@ -8,8 +8,10 @@ from functools import partial
 
 import pyarrow as pa
 
+from opensky_assets.ingest.plan import broken_keys
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.days import DayRows, Replaced, write_days
+from opensky_assets.lake.files import Overtaken
 from opensky_assets.lake.manifest import DayRecord, Inputs
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.sources.keys import is_flight_answer
@@ -74,8 +76,20 @@ def publish_flights(lake: Lake, work: Work, made: Made) -> Replaced:
     done.require_all("flights")
     gone.require_all("superseded_flights")
     for day, record in done.records.items():
-        require_lawful(day, record, gone.records[day].rows, sum(rows for _, rows in work.files.get(day, ())))
+        try:
+            require_lawful(day, record, gone.records[day].rows, sum(rows for _, rows in work.files.get(day, ())))
+        except LakeError:
+            _require_unchanged(lake, day, record)
+            raise
     return done
+
+
+def _require_unchanged(lake: Lake, day: str, record: DayRecord) -> None:
+    """Raise `Overtaken` where the raw files are not those that the day was to be made of: in a folder, a new version
+    of an object takes the place of the old one before its manifest does."""
+    changed = dict(inputs_of_flights(lake, [day]).get(day, {})) != dict(record.inputs)
+    if changed or broken_keys(lake, FLIGHTS.name, lake.manifests(FLIGHTS.name)):
+        raise Overtaken(f"flights of {day}: raw flights were replaced while they were read; run again")
 
 
 def require_lawful(day: str, record: DayRecord, superseded: int, raw: int) -> None:
