@@ -169,12 +169,14 @@ def replace_pages(
 @dataclass(frozen=True)
 class DayRows:
     """Rows of whole days, ordered by their column `day`, with what each day is made of; a day of `inputs` without rows
-    is an empty one. `now` gives the inputs as they are once the rows are through."""
+    is an empty one. `now` gives the inputs as they are once the rows are through. `require` is told the rows of each
+    day before anything is published, and may raise."""
 
     reader: pa.RecordBatchReader
     inputs: Mapping[str, Inputs]
     now: InputsNow | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    require: Callable[[Mapping[str, int]], None] = lambda rows: None
 
 
 def write_days(lake: Lake, contract: Contract, rows: DayRows) -> tuple[Replaced, dict[str, pa.Table]]:
@@ -196,7 +198,9 @@ def write_days(lake: Lake, contract: Contract, rows: DayRows) -> tuple[Replaced,
                 raise ValueError(f"{contract.name}: rows of {day}, which is not among the days of this run")
             heads.setdefault(day, part.slice(0, 5))
             files.write(day, part)
-        new = new_days(*files.close(), rows.inputs, rows.counts)
+        staged, outputs = files.close()
+        rows.require({output.day: output.rows for output in outputs})
+        new = new_days(staged, outputs, rows.inputs, rows.counts)
         return replace_days(lake, run, contract.path, new, rows.now), heads
 
 

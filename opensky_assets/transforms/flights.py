@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from opensky_assets.ingest.plan import broken_keys
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.days import DayRows, Replaced, write_days
 from opensky_assets.lake.files import Overtaken
-from opensky_assets.lake.manifest import DayRecord, Inputs
+from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.sources.keys import is_flight_answer
 from opensky_assets.transforms.inputs import Files, Work, days_around, manifests_of, raw_versions, work_on
@@ -68,39 +69,42 @@ def objects_of(lake: Lake, files: Files) -> pa.Table:
 
 def publish_flights(lake: Lake, work: Work, made: Made) -> Replaced:
     """Publish the flights of a run's days, and those that gave way to them. Raises `Overtaken` where the raw flights
-    have changed meanwhile, `LakeError` where the counts do not add up."""
+    have changed meanwhile, `LakeError` where the counts do not add up; then nothing is published."""
     now = partial(inputs_of_flights, lake)
-    done, _ = write_days(lake, CORE_FLIGHTS, DayRows(made.flights, work.inputs, now, made.counts))
-    rows = DayRows(made.superseded().to_reader(), work.inputs, now)
-    gone, _ = write_days(lake, SUPERSEDED_FLIGHTS, rows)
+
+    def require(rows: Mapping[str, int]) -> None:
+        gone = Counter(str(day) for day in made.superseded()["day"].to_pylist())
+        for day in work.inputs:
+            raw = sum(count for _, count in work.files.get(day, ()))
+            try:
+                require_lawful(day, made.counts.get(day, {}), rows.get(day, 0), gone[day], raw)
+            except LakeError:
+                _require_unchanged(lake, day, work.inputs[day])
+                raise
+
+    done, _ = write_days(lake, CORE_FLIGHTS, DayRows(made.flights, work.inputs, now, made.counts, require))
+    gone, _ = write_days(lake, SUPERSEDED_FLIGHTS, DayRows(made.superseded().to_reader(), work.inputs, now))
     done.require_all("flights")
     gone.require_all("superseded_flights")
-    for day, record in done.records.items():
-        try:
-            require_lawful(day, record, gone.records[day].rows, sum(rows for _, rows in work.files.get(day, ())))
-        except LakeError:
-            _require_unchanged(lake, day, record)
-            raise
     return done
 
 
-def _require_unchanged(lake: Lake, day: str, record: DayRecord) -> None:
+def _require_unchanged(lake: Lake, day: str, inputs: Inputs) -> None:
     """Raise `Overtaken` where the raw files are not those that the day was to be made of: in a folder, a new version
     of an object takes the place of the old one before its manifest does."""
-    changed = dict(inputs_of_flights(lake, [day]).get(day, {})) != dict(record.inputs)
+    changed = dict(inputs_of_flights(lake, [day]).get(day, {})) != dict(inputs)
     if changed or broken_keys(lake, FLIGHTS.name, lake.manifests(FLIGHTS.name)):
         raise Overtaken(f"flights of {day}: raw flights were replaced while they were read; run again")
 
 
-def require_lawful(day: str, record: DayRecord, superseded: int, raw: int) -> None:
-    """Raise `LakeError` unless the counts of a day add up, by origin, and are those of its `raw` and published rows."""
-    counts = record.counts
+def require_lawful(day: str, counts: Mapping[str, int], flights: int, superseded: int, raw: int) -> None:
+    """Raise `LakeError` unless the counts of a day add up, by origin, and are those of its raw and made rows."""
     kinds = {name.split(":")[1] for name in counts}
     lawful = all(counts[f"inputs:{k}"] == sum(counts[f"{name}:{k}"] for name in MEASURES[1:]) for k in kinds)
-    published = (total_of(counts, "inputs"), total_of(counts, "flights"), total_of(counts, "superseded"))
-    if not lawful or published != (raw, record.rows, superseded):
+    counted = (total_of(counts, "inputs"), total_of(counts, "flights"), total_of(counts, "superseded"))
+    if not lawful or counted != (raw, flights, superseded):
         raise LakeError(
-            f"flights of {day}: {raw} raw records, {record.rows} flights and {superseded} superseded ones, but "
+            f"flights of {day}: {raw} raw records, {flights} flights and {superseded} superseded ones, but "
             f"{dict(counts)} were counted. This is a defect of this package: please report it with the day's objects"
         )
 

@@ -137,7 +137,8 @@ def _broken_laws(lake: Lake, days: Iterable[str], due: dict[str, list[str]]) -> 
     gone = lake.day_records("core/superseded_flights", settled)
     for day, record in lake.day_records("core/flights", settled).items():
         try:
-            require_lawful(day, record, gone[day].rows if day in gone else 0, raw.get(day, 0))
+            superseded = gone[day].rows if day in gone else 0
+            require_lawful(day, record.counts, record.rows, superseded, raw.get(day, 0))
         except LakeError as error:
             path = record_path("core/flights", day)
             yield Problem(path, str(error), path)
