@@ -267,12 +267,6 @@ def _head(store: ObjectStore, item: SourceObject) -> bytes:
         raise _Unrecognised(f"does not unpack ({error})") from None
 
 
-def _lacks_api_rows(manifest: Manifest) -> bool:
-    """Whether an older version dropped rows of the API where a flight list had the day. They are records like others:
-    `flights` decides which of them count."""
-    return manifest.table == FLIGHTS.name and manifest.total.superseded > 0
-
-
 def _is_outdated(manifest: Manifest) -> bool:
     contract = RAW_TABLES.get(manifest.table)
     versions = (manifest.contract_version, manifest.code_version)
@@ -294,7 +288,7 @@ def broken_keys(lake: Lake, table: str, manifests: Mapping[str, Manifest]) -> se
 def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None, broken: bool) -> Planned:
     if manifest is None:
         status = Status.NEW
-    elif manifest.source != item or manifest.may_give_more(period) or _lacks_api_rows(manifest):
+    elif manifest.source != item or manifest.may_give_more(period) or manifest.lacks_api_rows:
         status = Status.CHANGED
     elif broken:
         status = Status.BROKEN

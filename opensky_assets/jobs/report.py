@@ -56,6 +56,10 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
     )
     for name, keys in (
         ("gone from the source, rows kept", [printable(m.source.key) for m in plan.vanished]),
+        (
+            "flights of the API that an older version left out, and that cannot be read again",
+            [printable(f"{m.source.key}: {m.total.superseded:,}") for m in plan.vanished if m.lacks_api_rows],
+        ),
         ("not recognised, left alone", [printable(f"{key}: {why}") for key, why in plan.unrecognised.items()]),
         ("outside the calendar, left alone", [printable(key) for key in plan.outside_calendar]),
         ("could not be read now, left alone", [printable(message) for message in plan.unreadable]),
@@ -96,7 +100,7 @@ def verify_lines(found: Verified, removed: Sequence[str] | None) -> Iterable[str
         yield f"  due, since its inputs have changed: {path}, {len(days)} days: {_told(days)}"
     if found.strays:
         told = f"{len(found.strays):,} files that no record names, as {found.strays[0]}"
-        yield f"  {told}: `opensky-assets prune` removes them"
+        yield f"  {told}: `opensky-assets prune` removes raw ones, a run over their day the others"
     if removed is not None and removed:
         yield f"  {len(removed):,} records removed, so that their objects and days are due again"
     if found.problems or found.due:

@@ -134,6 +134,12 @@ class Manifest:
         return self.later is not None and self.later in period
 
     @property
+    def lacks_api_rows(self) -> bool:
+        """Whether an older version left rows of the API out where a flight list had their day. They are records like
+        others: `flights` decides which of them count."""
+        return self.table == "flights" and self.total.superseded > 0
+
+    @property
     def total(self) -> Counts:
         return sum(self.days.values(), Counts())
 

@@ -15,6 +15,7 @@ from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import BUSIEST
 from opensky_assets.sources.keys import is_poll
 from opensky_assets.transforms.inputs import manifests_of
+from opensky_assets.transforms.repeats import overlapping
 
 TOP = 10
 MAP_ROUTES = 300
@@ -221,19 +222,24 @@ def _matrix(rows: Sequence[tuple]) -> Matrix | None:
 def _states(
     connection: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[str], manifests: Sequence[Manifest]
 ) -> States | None:
-    by_kind: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
+    by_kind: dict[bool, dict[str, list[tuple[str, int]]]] = {True: {}, False: {}}
     present = {day: set(paths) for day, paths in lake.day_files(STATE_VECTORS.path, days).items()}
     for manifest in manifests:
         of_kind = by_kind[is_poll(manifest.source.key)]
         for output in manifest.files:
             if output.path in present.get(output.day, ()):
-                of_kind.setdefault(output.day, []).append(lake.location(output.path))
+                of_kind.setdefault(output.day, []).append((output.path, output.rows))
     polls = not by_kind[False]
     there = sorted(by_kind[polls])[-STATE_DAYS:]
     if not there:
         return None
-    paths = [path for day in there for path in by_kind[polls][day]]
-    only = "FROM read_parquet(?, hive_partitioning = true, hive_types = {'day': DATE})"
+    files = [by_kind[polls][day] for day in there]
+    paths = [lake.location(path) for of_day in files for path, _ in of_day]
+    rows = "read_parquet(?, hive_partitioning = true, hive_types = {'day': DATE}, filename = true)"
+    if any(len(group.files) > 1 for of_day in files for group in overlapping(STATE_VECTORS, lake, of_day)):
+        # A state that several objects have counts once, as in enriched_state_vectors.
+        rows = f"(SELECT DISTINCT ON (icao24, time) * FROM {rows} ORDER BY icao24, time, filename)"
+    only = f"FROM {rows}"
     hours = dict(
         connection.execute(
             "SELECT hour, sum(n) / ? "

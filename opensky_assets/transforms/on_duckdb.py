@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from opensky_assets.ingest.plan import broken_keys
 from opensky_assets.lake import Lake
+from opensky_assets.lake.files import Overtaken
 from opensky_assets.lake.warehouse import quoted
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Contract
 from opensky_assets.transforms.enrich import UTC, Enrichment
 from opensky_assets.transforms.flights import Made, counts_of, objects_of
-from opensky_assets.transforms.inputs import Files, Work, days_around
+from opensky_assets.transforms.inputs import Files, Work, days_around, files_of, is_raw
 from opensky_assets.transforms.reconcile import REACH_DAYS, daily_batches, daily_schema, reconcile_on_duckdb
 from opensky_assets.transforms.repeats import epoch_us, first_of_each, overlapping
 
@@ -31,7 +34,7 @@ def enriched_batches(
 ) -> pa.RecordBatchReader:
     """Run `what` over the `files` and the lake's reference tables; a reader of its schema, ordered by day."""
     chunks = _whole_days(files) if what.order else _by_time(what.raw, lake, files)
-    return pa.RecordBatchReader.from_batches(what.schema, _batches(what, lake, chunks, snapshot, threads))
+    return pa.RecordBatchReader.from_batches(what.schema, _batches(what, lake, files, chunks, snapshot, threads))
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,9 @@ def _by_time(contract: Contract, lake: Lake, files: Files) -> Iterator[_Chunk]:
 
 
 def _batches(
-    what: Enrichment, lake: Lake, chunks: Iterator[_Chunk], snapshot: str, threads: int | None
+    what: Enrichment, lake: Lake, files: Files, chunks: Iterator[_Chunk], snapshot: str, threads: int | None
 ) -> Iterator[pa.RecordBatch]:
-    with _connection(lake, threads) as connection:
+    with _connection(lake, threads) as connection, steady(lake, what.raw, files):
         tables = [_table(connection, reference.name, [lake.location(reference.path)]) for reference in what.references]
         for chunk in chunks:
             rows = _table(connection, what.raw.name, [lake.location(path) for path in chunk.paths], chunk.between)
@@ -113,7 +116,7 @@ def _flight_batches(
     superseded: list[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     days = sorted(day for day in work.inputs if day in work.files)
-    with _connection(lake, threads) as connection:
+    with _connection(lake, threads) as connection, steady(lake, FLIGHTS, work.files):
         connection.con.register("objects", objects_of(lake, work.files))
         for chunk in _chunks_of_days(days, work.files):
             paths = [path for day in days_around(chunk, REACH_DAYS, REACH_DAYS) for path, _ in work.files.get(day, ())]
@@ -142,6 +145,20 @@ def _chunks_of_days(days: Sequence[str], files: Files) -> Iterator[list[str]]:
         rows += of_day
     if chunk:
         yield chunk
+
+
+@contextmanager
+def steady(lake: Lake, contract: Contract, files: Files) -> Iterator[None]:
+    """Where reading `files` fails since another run has replaced one of them meanwhile, that is `Overtaken`."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        now = files_of(lake, contract, files)
+        broken = is_raw(contract) and broken_keys(lake, contract.name, lake.manifests(contract.name))
+        if broken or now != files:
+            told = f"{contract.name}: files were replaced while they were read"
+            raise Overtaken(f"the lake {lake}: {told}; run again") from error
+        raise
 
 
 @contextmanager

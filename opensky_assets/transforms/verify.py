@@ -35,7 +35,7 @@ class Problem:
 @dataclass(frozen=True)
 class Verified:
     """What was looked at, and what is wrong. `due`: days by table that were made of other inputs than the lake has now.
-    `strays`: files that no record names; they do not count, and `prune` removes them."""
+    `strays`: files that no record names; they do not count."""
 
     objects: int
     days: int

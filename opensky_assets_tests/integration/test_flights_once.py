@@ -15,6 +15,7 @@ import pytest
 from opensky_assets.checks.core import flights_not_accounted_for, lost_or_doubled
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
+from opensky_assets.report.data import report_data
 from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import load_settings
@@ -217,9 +218,7 @@ def test_a_state_of_several_objects_counts_once(tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     lines = [state(epoch(DAY, 10, 10 * n), f"4b18{n % 7:02x}") for n in range(50)]
     for hour in (10, 11):
-        write_hour(
-            bucket, DAY, hour, [line.replace(str(epoch(DAY, 10))[:6], str(epoch(DAY, hour))[:6]) for line in lines]
-        )
+        write_hour(bucket, DAY, hour, [state(epoch(DAY, hour, 10 * n), f"4b18{n % 7:02x}") for n in range(50)])
     text = "".join(f"{line}\n" for line in (HEADER, *lines)).encode()
     again = bucket / "states" / f".{DAY}" / "10" / f"states_{DAY}-10.csv.tar"
     again.parent.mkdir(parents=True)
@@ -233,3 +232,5 @@ def test_a_state_of_several_objects_counts_once(tmp_path: Path) -> None:
     record = lake.day_records("core/enriched_state_vectors", [DAY])[DAY]
     assert record.counts == {"inputs": len(raw)} and record.rows == len(set(raw))
     assert lost_or_doubled(lake, [DAY], STATE_ENRICHMENT) == {}
+    states = report_data(lake, DAY, DAY, [DAY]).states  # of the hourly files, without the polls
+    assert states is not None and states.records == 100

@@ -68,6 +68,12 @@ def test_only_the_answer_whose_rows_were_dropped_is_read_again(place: Place) -> 
     assert {*status.values()} <= {Status.OUTDATED, Status.UNCHANGED}
 
 
+def test_rows_that_cannot_be_read_again_are_named(place: Place) -> None:
+    (place.source / ANSWER).unlink()
+    told = place.run("plan").stdout
+    assert f"an older version left out, and that cannot be read again: {ANSWER}: 2" in told
+
+
 @pytest.mark.slow
 def test_it_goes_on_without_reading_everything_again(place: Place) -> None:
     lake = LocalLake.at(place.lake)
