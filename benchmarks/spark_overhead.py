@@ -25,7 +25,7 @@ from typing import Any
 
 from ingest_vs_peers import START, Inputs, _sample, make_inputs, with_objects
 
-from opensky_assets.ingest.reference import snapshot_of, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
@@ -35,7 +35,7 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
-from opensky_assets.transforms.inputs import inputs_of_enrichment, work_on
+from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, work_on
 from opensky_assets.transforms.on_duckdb import enriched_batches
 
 TODAY = date(2026, 1, 1)

@@ -141,7 +141,7 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
     rows of it."""
     tables = [*RAW_TABLES, AIRCRAFT_DATABASE.name]
     manifests = {table: lake.manifests(table) for table in tables}
-    broken = {table: broken_keys(lake, table, found) for table, found in manifests.items()}
+    broken = {table: lake.broken_keys(table, found.values()) for table, found in manifests.items()}
     planned: list[Planned] = []
     unrecognised = dict(store.left_out())
     outside: list[str] = []
@@ -271,18 +271,6 @@ def _is_outdated(manifest: Manifest) -> bool:
     contract = RAW_TABLES.get(manifest.table)
     versions = (manifest.contract_version, manifest.code_version)
     return contract is not None and versions != (contract.version, CODE_VERSION)
-
-
-def broken_keys(lake: Lake, table: str, manifests: Mapping[str, Manifest]) -> set[str]:
-    """Keys of objects of which a published file is gone, or has another size than its manifest says."""
-    bases = ("reference",) if table == AIRCRAFT_DATABASE.name else (f"raw/{table}", f"quarantine/{table}")
-    sizes = {file.path: file.bytes for base in bases for file in lake.files.walk(base)} if manifests else {}
-    return {
-        key
-        for key, manifest in manifests.items()
-        for file in (*manifest.files, *(manifest.quarantine_files if len(bases) > 1 else ()))
-        if sizes.get(file.path) != file.bytes
-    }
 
 
 def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest | None, broken: bool) -> Planned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,11 +21,12 @@ from opensky_assets.ingest.refused import Refused, failed, held_back
 from opensky_assets.ingest.runner import NOT_AN_OBJECTS_TROUBLE, Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
 from opensky_assets.lake.manifest import NO_DAY, OTHER_MEMBERS
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract, Reason
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.store import ObjectStore, SourceError, SourceObject, source_kind
 from opensky_assets.sources.telemetry import Request, recording
 from opensky_assets.transforms.airports import airports_table
+from opensky_assets.transforms.inputs import snapshot_of
 
 PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
 """Sound records of no aircraft: they are quarantined, and say nothing about whether the table is damaged."""
@@ -47,14 +47,6 @@ class ReferenceReport:
     @property
     def total(self) -> Counts:
         return sum((m.total for m in self.manifests.values()), Counts())
-
-
-def snapshot_of(lake: Lake, contract: Contract) -> str:
-    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
-    try:
-        return hashlib.sha256(lake.files.read(contract.path)).hexdigest()[:12]
-    except FileNotFoundError:
-        raise SourceError(f"{contract.name} is not in the lake: materialize it first") from None
 
 
 def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: date, report: Report) -> ReferenceReport:

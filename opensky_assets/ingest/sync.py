@@ -120,7 +120,7 @@ def _report(
     version = hashlib.sha256()
     for _, manifest in sorted(manifests.items()):
         if any(day in facts for day in manifest.days):
-            version.update(version_of(manifest).encode())
+            version.update(manifest.version.encode())
     return SyncReport(
         contract.name,
         facts,
@@ -132,11 +132,6 @@ def _report(
         version.hexdigest()[:16],
         requests,
     )
-
-
-def version_of(manifest: Manifest) -> str:
-    """What changes with the rows of an object."""
-    return f"{manifest.source.key} {manifest.source.etag} {manifest.contract_version} {manifest.code_version}\n"
 
 
 def day_facts(manifests: Mapping[str, Manifest], days: Sequence[str]) -> dict[str, DayFacts]:

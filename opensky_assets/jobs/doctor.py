@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from opensky_assets.dagster_home import dagster_home, history
-from opensky_assets.ingest.plan import RAW_TABLES, broken_keys
+from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.lake.files import nearest_folder
 from opensky_assets.schemas import AIRCRAFT_DATABASE
@@ -135,7 +135,7 @@ def _lake(settings: Settings) -> Finding:
             lake.publish({name: staged})
             read = lake.files.read(name).decode()
             lake.publish({}, drop=[name])
-        broken = sum(len(broken_keys(lake, t, lake.manifests(t))) for t in (*RAW_TABLES, AIRCRAFT_DATABASE.name))
+        broken = sum(len(lake.broken_keys(table)) for table in (*RAW_TABLES, AIRCRAFT_DATABASE.name))
     except LakeError as error:
         return Finding("lake", settings.lake, str(error))
     if read != name:

@@ -242,6 +242,15 @@ class Lake:
                     found[output.day].append((output.path, output.rows))
         return {day: sorted(files) for day, files in found.items() if files}
 
+    def broken_keys(self, table: str, manifests: Iterable[Manifest] | None = None) -> set[str]:
+        """Keys of the objects of a table of which a published file is gone, or has another size than the manifest says;
+        of these `manifests`, or of all."""
+        found = list(self.manifests(table).values() if manifests is None else manifests)
+        named = [(m.source.key, file) for m in found for file in (*m.files, *m.quarantine_files)]
+        tops = {"/".join(file.path.split("/")[:-2]) or "reference" for _, file in named}
+        sizes = {file.path: file.bytes for top in tops for file in self.files.walk(top)}
+        return {key for key, file in named if sizes.get(file.path) != file.bytes}
+
     def day_records(self, table_path: str, days: Iterable[str]) -> dict[str, DayRecord]:
         """The records of those of `days` of a table that have one; one that does not read counts as missing."""
         wanted = list(days)

@@ -134,6 +134,11 @@ class Manifest:
         return self.later is not None and self.later in period
 
     @property
+    def version(self) -> str:
+        """What changes with the rows of the object."""
+        return f"{self.source.key} {self.source.etag} {self.contract_version} {self.code_version}\n"
+
+    @property
     def lacks_api_rows(self) -> bool:
         """Whether an older version left rows of the API out where a flight list had their day. They are records like
         others: `flights` decides which of them count."""

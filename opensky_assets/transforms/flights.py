@@ -9,7 +9,6 @@ from functools import partial
 
 import pyarrow as pa
 
-from opensky_assets.ingest.plan import broken_keys
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.days import DayRows, Replaced, write_days
 from opensky_assets.lake.files import Overtaken
@@ -93,7 +92,7 @@ def _require_unchanged(lake: Lake, day: str, inputs: Inputs) -> None:
     """Raise `Overtaken` where the raw files are not those that the day was to be made of: in a folder, a new version
     of an object takes the place of the old one before its manifest does."""
     changed = dict(inputs_of_flights(lake, [day]).get(day, {})) != dict(inputs)
-    if changed or broken_keys(lake, FLIGHTS.name, lake.manifests(FLIGHTS.name)):
+    if changed or lake.broken_keys(FLIGHTS.name):
         raise Overtaken(f"flights of {day}: raw flights were replaced while they were read; run again")
 
 

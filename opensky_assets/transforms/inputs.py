@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from opensky_assets.ingest.reference import snapshot_of
-from opensky_assets.ingest.sync import version_of
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.lake.days import InputsNow, due_days
 from opensky_assets.lake.lake import key_hash_in
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import Contract
+from opensky_assets.sources.store import SourceError
 from opensky_assets.transforms.enrich import Enrichment
 
 Versions = Mapping[str, str]
@@ -42,7 +41,7 @@ def raw_versions(lake: Lake, contract: Contract, days: Iterable[str]) -> Version
     found: dict[str, list[str]] = {day: [] for day in days}
     for manifest in manifests_of(lake, contract, found):
         for day in found.keys() & manifest.days.keys():
-            found[day].append(version_of(manifest))
+            found[day].append(manifest.version)
     return {day: combined(sorted(versions)) for day, versions in found.items() if versions}
 
 
@@ -65,6 +64,14 @@ def made_versions(lake: Lake, contract: Contract, days: Iterable[str]) -> Versio
 def combined(texts: Iterable[str]) -> str:
     """One version out of several texts."""
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
+def snapshot_of(lake: Lake, contract: Contract) -> str:
+    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
+    try:
+        return hashlib.sha256(lake.files.read(contract.path)).hexdigest()[:12]
+    except FileNotFoundError:
+        raise SourceError(f"{contract.name} is not in the lake: materialize it first") from None
 
 
 def versions_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Versions:

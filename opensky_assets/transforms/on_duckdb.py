@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from opensky_assets.ingest.plan import broken_keys
 from opensky_assets.lake import Lake
 from opensky_assets.lake.files import Overtaken
 from opensky_assets.lake.warehouse import quoted
@@ -154,7 +153,7 @@ def steady(lake: Lake, contract: Contract, files: Files) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as error:
         now = files_of(lake, contract, files)
-        broken = is_raw(contract) and broken_keys(lake, contract.name, lake.manifests(contract.name))
+        broken = is_raw(contract) and lake.broken_keys(contract.name)
         if broken or now != files:
             told = f"{contract.name}: files were replaced while they were read"
             raise Overtaken(f"the lake {lake}: {told}; run again") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from opensky_assets.ingest.reference import publish_airports, snapshot_of, sync_aircraft
+from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.spark_runner import SparkRunner
 from opensky_assets.ingest.sync import sync_days
@@ -21,7 +21,7 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.store import open_source
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import publish_flights, work_on_flights
-from opensky_assets.transforms.inputs import inputs_of_enrichment, states_given, work_on
+from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, states_given, work_on
 from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
 
 if TYPE_CHECKING:

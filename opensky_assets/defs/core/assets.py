@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from opensky_assets.ingest.reference import snapshot_of
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.lake.days import DayRows
 from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
@@ -23,7 +22,7 @@ from opensky_assets.transforms.enrich import (
     Enrichment,
 )
 from opensky_assets.transforms.flights import MEASURES, publish_flights, total_of, work_on_flights
-from opensky_assets.transforms.inputs import inputs_of_enrichment, states_given, work_on
+from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, states_given, work_on
 from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
 
 

@@ -463,3 +463,13 @@ def test_stretches_are_the_longest_runs_of_just_these_days(days):
     assert covered == sorted(names)
     for (_, last), (first, _) in pairwise(runs):
         assert date.fromisoformat(first) - date.fromisoformat(last) > timedelta(days=1)
+
+
+@pytest.mark.parametrize("name", ["a{b}", "{day}", "a%20b", "it's [1]", "x" * 245, "ü" * 120, "..", "*"])
+def test_no_name_of_an_object_is_too_odd_for_its_files(tmp_path, lake, name):
+    line = b",,4b1801,,,LSZH,EDDF,2020-03-01 10:00:00+00:00,2020-03-01 11:00:00+00:00,2020-03-01 00:00:00+00:00,,,,,,"
+    put(tmp_path / "bucket", f"flights/{name}.csv", FLIGHTS_HEADER + b"\n" + line + b"\n")
+    done = sync(tmp_path / "bucket", lake, ["2020-03-01"])
+    assert [manifest.total.written for manifest in done.read] == [1] and not done.messages
+    (path,) = lake.day_files("raw/flights", ["2020-03-01"])["2020-03-01"]
+    assert lake.parquet(path).metadata.num_rows == 1

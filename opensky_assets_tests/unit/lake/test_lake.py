@@ -359,3 +359,33 @@ def test_a_file_of_a_lake_is_where_it_says(lake):
     assert lake.path("raw/flights") == Path(lake.root, "raw", "flights")
     assert lake.day_files("raw/flights", ["2019-01-01"]) == {}
     assert lake.days("raw/flights") == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the files behind descriptors are told by Linux")
+def test_what_is_published_is_on_the_disk_before_its_manifest(lake, monkeypatch):
+    """File, folder, manifest, its folder: a machine that stops at any moment leaves no manifest of files that are not
+    there."""
+    calls = []
+    fsync, rename = os.fsync, os.replace
+
+    def synced(descriptor):
+        calls.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def renamed(source, target):
+        calls.append(("rename", str(source), str(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    with lake.run() as run:
+        file = staged(run)
+        commit(lake, manifest([raw("2019-01-01")]), {raw("2019-01-01"): file}, run)
+    target, record = lake.path(raw("2019-01-01")), lake.path(f"{BASE}.json")
+    moved = [call for call in calls if call[0] == "rename" and call[2] == str(record)]
+    assert [call for call in calls if call[0] != "rename" or call[2] == str(target)][:3] == [
+        ("fsync", str(file)),
+        ("rename", str(file), str(target)),
+        ("fsync", str(target.parent)),
+    ]
+    assert calls[3:] == [("fsync", moved[0][1]), *moved, ("fsync", str(record.parent))]
