@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -86,26 +87,34 @@ def replace_days(
     """
     records: dict[str, DayRecord] = {}
     changed: set[str] = set()
-    overtaken: list[str] = []
+    before: dict[str, tuple[DayRecord | None, str]] = {}
+
+    def look(day: str) -> None:
+        text, token = lake.files.read_version(record_path(table_path, day))
+        before[day] = parsed(DayRecord.from_json, text), token
+
     with lake.files.commit_lock(table_path.replace("/", "-")):
-        seen = {day: lake.files.read_version(record_path(table_path, day)) for day in days}
+        lake.files.together(partial(look, day) for day in days)
         now = inputs_now(days) if inputs_now else {}
-        there = lake.listed_files(table_path, days)
+        there: dict[str, dict[str, int]] = {day: {} for day in days}
+        for file in lake.files.walk_folders(table_path, [f"day={day}" for day in days]):
+            if file.path.endswith(".parquet"):
+                there[file.path.removeprefix(f"{table_path}/day=").partition("/")[0]][file.path] = file.bytes
         folder = run.folder("records")
-        for day, new in days.items():
-            text, token = seen[day]
-            before = parsed(DayRecord.from_json, text)
-            if before is not None and inputs_now and dict(now.get(day, {})) != dict(new.inputs):
-                overtaken.append(day)
-                continue
-            made = _publish(lake, folder, table_path, day, new, before, token, there.get(day, []))
+
+        def publish(day: str) -> None:
+            record, token = before[day]
+            if record is not None and inputs_now and dict(now.get(day, {})) != dict(days[day].inputs):
+                return
+            made = _publish(lake, folder, table_path, day, days[day], record, token, there[day])
             if made is None:
-                overtaken.append(day)
-                continue
+                return
             records[day] = made
-            if before.version != made.version if before else made.files or day in there:
+            if record.version != made.version if record else made.files or there[day]:
                 changed.add(day)
-    return Replaced(records, frozenset(changed), tuple(overtaken))
+
+        lake.files.together(partial(publish, day) for day in days)
+    return Replaced(records, frozenset(changed), tuple(day for day in days if day not in records))
 
 
 def _publish(
@@ -116,12 +125,12 @@ def _publish(
     new: NewDay,
     before: DayRecord | None,
     token: str,
-    there: list[str],
+    there: Mapping[str, int],
 ) -> DayRecord | None:
-    """Publish one day; its record, or `None` where another run was quicker."""
+    """Publish one day; its record, or `None` where another run was quicker. `there` are the day's files and bytes."""
     generation = before.generation + 1 if before else 1
     made = DayRecord(day, new.inputs, new.outputs, new.version, new.counts, generation)
-    whole = before is not None and {file.path for file in before.files} <= set(there)
+    whole = before is not None and all(there.get(file.path) == file.bytes for file in before.files)
     if before is not None and whole and before.version == made.version:
         made = replace(made, files=before.files)
     kept = {file.path for file in made.files}

@@ -111,6 +111,8 @@ def test_recorded_answers_count_each_flight_once(tmp_path: Path, models: Compile
     assert found == expected_routes and sum(n for *_, n in found) == 4967
     assert counts == {"inputs:api": 16_694, "flights:api": 6295, "repeated:api": 10_399, "superseded:api": 0}
     assert flights_not_accounted_for(lake, days) == {}
+    page = report_data(lake, days[0], days[-1], days)
+    assert page.totals["flights"] == 6295 and sum(route.flights for route in page.top_routes) <= 4967
     proof = verify(lake)
     assert (proof.problems, proof.due, proof.strays) == ([], {}, [])
 

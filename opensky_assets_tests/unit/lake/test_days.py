@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from opensky_assets.lake.days import DayRows, due_days, write_days
+from opensky_assets.lake.days import DayRows, due_days, replace_pages, write_days
 from opensky_assets.lake.files import Overtaken
 from opensky_assets.schemas import ROUTES
 from opensky_assets_tests.buckets import files_of
@@ -101,6 +101,16 @@ def test_a_day_with_the_rows_that_it_had_keeps_its_file_and_records_its_inputs(l
     assert due_days(lake, ROUTES.path, made_of("2", DAY)) == []
 
 
+def test_a_file_that_was_cut_is_written_anew_though_its_rows_are_the_same(lake: LocalLake) -> None:
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    path = lake.path(lake.day_files(ROUTES.path, [DAY])[DAY][0])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    assert path.read_bytes() == whole
+    assert due_days(lake, ROUTES.path, made_of("1", DAY)) == []
+
+
 def test_a_day_without_rows_has_a_record_and_no_file(lake: LocalLake) -> None:
     write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
     done, _ = write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
@@ -139,3 +149,25 @@ def test_what_a_run_that_was_killed_left_of_a_day_goes_with_the_next_run(lake: L
     lake.path(file).write_bytes(left)
     write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
     assert lake.days(ROUTES.path) == []
+
+
+def test_an_older_page_takes_the_place_of_no_newer_one(lake: LocalLake) -> None:
+    folder = f"reports/day={DAY}"
+
+    def publish(text: str, inputs: str, now: str, *pictures: str) -> None:
+        with lake.run() as run:
+            staged = run.folder("page")
+            pages = {f"{folder}/report.html": staged / "report.html"}
+            pages |= {f"{folder}/{name}": staged / name for name in pictures}
+            for path in pages.values():
+                path.write_text(text)
+            replace_pages(lake, run, folder, pages, {"routes": inputs}, lambda: {"routes": now})
+
+    publish("one", "1", "1", "map.png", "routes.png")
+    publish("two", "2", "2", "map.png")
+    assert lake.path(f"{folder}/report.html").read_text() == "two"
+    assert not lake.path(f"{folder}/routes.png").exists()
+    with pytest.raises(Overtaken, match=f"{folder}: what the report shows has changed"):
+        publish("one", "1", "2", "routes.png")
+    assert lake.path(f"{folder}/report.html").read_text() == "two"
+    assert not lake.path(f"{folder}/routes.png").exists()
