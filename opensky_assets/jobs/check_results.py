@@ -75,11 +75,15 @@ def _reason(all_of: Sequence[AssetCheckEvaluation], failed: Sequence[AssetCheckE
         told = [f"{day} {text}" for day, text in sorted(days.items())]
         return f"{odd:,} of {looked_at:,} days odd: {_listed(told, MOST_DAYS, odd)}"
     return "; ".join(
-        f"{name.replace('_', ' ')} {value:,}"
-        if isinstance(value, int | float)
-        else f"{name.replace('_', ' ')}: {value}"
+        f"{_name(name)} {value:,}" if isinstance(value, int | float) else f"{_name(name)}: {value}"
         for name, value in others.items()
     )
+
+
+def _name(name: str) -> str:
+    """`outside/altitude_1` names a column, and `held_back` says something."""
+    kind, sign, column = name.rpartition("/")
+    return f"{kind} {column}:" if sign else name.replace("_", " ")
 
 
 def _sum(evaluations: Iterable[AssetCheckEvaluation], name: str) -> int:
