@@ -19,8 +19,8 @@ from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Co
 from opensky_assets.transforms.enrich import UTC, Enrichment
 from opensky_assets.transforms.flights import Made, counts_of, objects_of
 from opensky_assets.transforms.inputs import Files, Work, days_around, files_of, is_raw
-from opensky_assets.transforms.reconcile import REACH_DAYS, daily_batches, daily_schema, reconcile_on_duckdb
-from opensky_assets.transforms.repeats import epoch_us, first_of_each, overlapping
+from opensky_assets.transforms.reconcile import REACH_DAYS, daily_batches, daily_schema, epoch_us, reconcile_on_duckdb
+from opensky_assets.transforms.repeats import first_of_each, overlapping
 
 CHUNK_ROWS = 1_000_000
 """Rows sorted at a time where rows are sorted: flights of about a busy fortnight."""
@@ -46,17 +46,8 @@ class _Chunk:
 
 
 def _whole_days(files: Files) -> Iterator[_Chunk]:
-    chunk: list[str] = []
-    rows = 0
-    for day in sorted(files):
-        day_rows = sum(count for _, count in files[day])
-        if chunk and rows + day_rows > CHUNK_ROWS:
-            yield _Chunk(chunk)
-            chunk, rows = [], 0
-        chunk += [path for path, _ in files[day]]
-        rows += day_rows
-    if chunk:
-        yield _Chunk(chunk)
+    for days in _chunks_of_days(sorted(files), files):
+        yield _Chunk([path for day in days for path, _ in files[day]])
 
 
 def _by_time(contract: Contract, lake: Lake, files: Files) -> Iterator[_Chunk]:
@@ -133,6 +124,7 @@ def _flight_batches(
 
 
 def _chunks_of_days(days: Sequence[str], files: Files) -> Iterator[list[str]]:
+    """Whole days with at most about `CHUNK_ROWS` rows."""
     chunk: list[str] = []
     rows = 0
     for day in days:

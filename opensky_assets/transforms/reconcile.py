@@ -48,7 +48,7 @@ _VALUES = tuple(name for name in FLIGHTS.schema.names if name not in KEY)
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=((UTC,), dt.int64))
-def _epoch_us(instant):  # type: ignore[no-untyped-def]
+def epoch_us(instant):  # type: ignore[no-untyped-def]
     """Microseconds since 1970. ibis' own ways give whole seconds, or no valid SQL for DuckDB."""
 
 
@@ -171,7 +171,7 @@ def _superseded(wanted: ir.Table, keys: ir.Table) -> ir.Table:
 
 def _span(firstseen: ir.Value, lastseen: ir.Value) -> tuple[ir.Value, ir.Value]:
     """Start and end in microseconds. Without a firstseen before lastseen, both are lastseen."""
-    return _epoch_us(ibis.ifelse(firstseen < lastseen, firstseen, lastseen)), _epoch_us(lastseen)
+    return epoch_us(ibis.ifelse(firstseen < lastseen, firstseen, lastseen)), epoch_us(lastseen)
 
 
 def _with_winners(records: ir.Table, superseded: ir.Table) -> ir.Table:

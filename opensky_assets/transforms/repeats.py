@@ -11,16 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import Contract
-
-
-@ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.Timestamp(timezone="UTC", scale=6),), dt.int64))
-def epoch_us(instant):  # type: ignore[no-untyped-def]
-    """Microseconds since 1970, by DuckDB."""
 
 
 @dataclass(frozen=True)
