@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -118,10 +119,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         server.wait(60)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(how_many: int = 1) -> int:
+    """The first of as many ports in a row as nobody listens on. They lie below the system's range for outgoing
+    connections: a port of that range may be the local end of somebody's connection a moment later."""
+    first_of_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(100):
+        port = random.randrange(first_of_outgoing // 2, first_of_outgoing - how_many)
+        try:
+            for number in range(port, port + how_many):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
+        except OSError:
+            continue
+        return port
+    raise AssertionError(f"no {how_many} free ports below {first_of_outgoing}")
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +144,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     log = folder / "start.log"
     try:
         with log.open("w") as said:  # not a pipe: the daemons would hold it open
-            command = ["bash", str(HERE / "ceph-rgw.sh"), str(folder), str(free_port())]
+            command = ["bash", str(HERE / "ceph-rgw.sh"), str(folder), str(free_port(2))]
             subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, timeout=120, check=False)
         endpoint = log.read_text().strip().splitlines()[-1]
         assert endpoint.startswith("http://127.0.0.1:"), log.read_text()[-3000:]
