@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from opensky_assets.calendar import FIRST_DAY
 from opensky_assets.ingest.arrivals import look
 from opensky_assets.lake import Lake
-from opensky_assets.settings import FIRST_DAY, Settings
-from opensky_assets.sources.store import SourceObject
+from opensky_assets.settings import Settings
+from opensky_assets.storage.objects import SourceObject
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TODAY = NOW.date()

@@ -55,7 +55,7 @@ def ours(job: dict[str, Any]) -> Convert:
     from opensky_assets.lake import Lake
     from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
     from opensky_assets.settings import load_settings
-    from opensky_assets.sources.store import LocalStore
+    from opensky_assets.storage.objects import LocalStore
 
     contract = {"states": STATE_VECTORS, "flights": FLIGHTS}[job["table"]]
     settings = load_settings(source=job["bucket"], lake=job["out"], **job.get("settings", {}))

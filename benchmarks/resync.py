@@ -29,7 +29,8 @@ from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore
+from opensky_assets.sources.keys import SIMULATED_MARKER
+from opensky_assets.storage.objects import LocalStore
 
 FIRST = date(2020, 1, 1)
 HOURS = 24

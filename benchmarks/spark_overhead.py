@@ -25,6 +25,7 @@ from typing import Any
 
 from ingest_vs_peers import START, Inputs, _sample, make_inputs, with_objects
 
+from opensky_assets.engines.on_duckdb import enriched_batches
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.sync import sync_days
@@ -33,10 +34,9 @@ from opensky_assets.lake.days import DayRows, write_days
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
 from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, work_on
-from opensky_assets.transforms.on_duckdb import enriched_batches
 
 TODAY = date(2026, 1, 1)
 DAY = START.isoformat()
@@ -102,7 +102,7 @@ def enrich(engine: str, folder: Path, cores: int, memory: str) -> None:
         batches = enriched_batches(STATE_ENRICHMENT, lake, work.files, snapshot, cores)
         done, _ = write_days(lake, STATE_ENRICHMENT.result, DayRows(batches, work.inputs, inputs_of))
     else:
-        from opensky_assets.transforms.on_spark import enrich_on_spark
+        from opensky_assets.engines.spark.transform import enrich_on_spark
 
         spark = SparkResource()
         session = spark.session(given, silent)

@@ -16,7 +16,8 @@ from dotenv import load_dotenv
 
 from opensky_assets.lake import Held, LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
-from opensky_assets.sources.store import LocalStore, SourceError, open_source, source_kind
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import LocalStore, SourceError, open_source
 
 DEMO_START, DEMO_DAYS, DEMO_AIRCRAFT, DEMO_SEED = date(2022, 6, 25), 3, 600, 7
 
@@ -26,13 +27,13 @@ def _today() -> date:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    from opensky_assets.ingest.plan import calendar, make_plan
-    from opensky_assets.jobs.materialize import parse_days
+    from opensky_assets.calendar import calendar, parse_range
+    from opensky_assets.ingest.plan import make_plan
     from opensky_assets.jobs.report import plan_lines, say
 
     settings = load_settings()
     days = calendar(_today())
-    first, last = parse_days(arguments.first or str(days.first), arguments.last or str(days.last), _today())
+    first, last = parse_range(arguments.first or str(days.first), arguments.last or str(days.last), _today())
     store = open_source(settings)
     made = make_plan(store, open_lake(settings), settings, _today())
     for line in plan_lines(made, store.uri, source_kind(store), first, last):
@@ -41,18 +42,17 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def materialize(arguments: argparse.Namespace) -> int:
-    from opensky_assets.ingest.plan import days_of
-    from opensky_assets.jobs.materialize import backfill, parse_days
+    from opensky_assets.calendar import Period, days_of, parse_range
+    from opensky_assets.jobs.materialize import backfill
     from opensky_assets.jobs.materialize import materialize as run
     from opensky_assets.jobs.report import say, summary_lines
-    from opensky_assets.sources.keys import Period
 
     began = time.monotonic()
     missing_only = arguments.command == "backfill"
     if not missing_only and arguments.refresh:
         os.environ["OPENSKY_REFRESH"] = "true"  # for the runs as well, which read the settings themselves
     settings = load_settings()
-    first, last = parse_days(arguments.first, arguments.last, _today())
+    first, last = parse_range(arguments.first, arguments.last, _today())
     if missing_only:
         code = backfill(Path.cwd(), settings, first, last, arguments.chunk)
     else:
@@ -395,7 +395,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; what the user can mend is said in one line, without a traceback."""
-    from opensky_assets.jobs.materialize import OutsideCalendar
+    from opensky_assets.calendar import OutsideCalendar
     from opensky_assets.jobs.report import error
 
     load_dotenv(Path.cwd() / ".env")  # also what others read, as AWS_… and JAVA_HOME; the environment wins

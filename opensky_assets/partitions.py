@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from opensky_assets.settings import FIRST_DAY
+from opensky_assets.calendar import FIRST_DAY, days_text
 
 NO_EVENTS = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 """Metadata key of an output for which Dagster emits no events of its own. Private to Dagster: a test holds it."""
@@ -53,7 +53,7 @@ def materialized_days(
         for day, metadata in metadata_by_day.items():
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day)
     if missing:
-        context.log.warning(f"{key.to_user_string()}: not materialized, {len(missing)} days: {told_days(missing)}")
+        context.log.warning(f"{key.to_user_string()}: not materialized, {len(missing)} days: {days_text(missing)}")
         return dg.MaterializeResult(metadata={NO_EVENTS: True}, **result)
     return dg.MaterializeResult(data_version=dg.DataVersion(data_version) if data_version else None, **result)
 
@@ -82,11 +82,3 @@ def run_days(run: dg.DagsterRun) -> list[str] | None:
     if first and last:
         return list(DAILY.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
     return None
-
-
-def told_days(days: Iterable[str], most: int = 10) -> str:
-    """Days for a message: contiguous ones as first…last."""
-    from opensky_assets.ingest.plan import stretches
-
-    runs = [first if first == last else f"{first}…{last}" for first, last in stretches(days)]
-    return ", ".join(runs[:most]) + (f" and {len(runs) - most} more stretches" if len(runs) > most else "")

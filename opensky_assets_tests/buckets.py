@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
-from opensky_assets.sources.store import LocalStore, ObjectGone, SourceObject
+from opensky_assets.storage.objects import LocalStore, ObjectGone, SourceObject
 from opensky_assets_tests.containers import gz
 from opensky_assets_tests.mutations import sound_file
 

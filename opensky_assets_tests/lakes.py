@@ -11,8 +11,8 @@ import pyarrow as pa
 from opensky_assets.lake import Held, Lake, Manifest, Staging
 from opensky_assets.lake.days import DayRows
 from opensky_assets.lake.days import write_days as publish_days
-from opensky_assets.lake.files import LocalFiles
 from opensky_assets.schemas import Contract
+from opensky_assets.storage.files import LocalFiles
 
 
 @dataclass(frozen=True)

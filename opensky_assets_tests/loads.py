@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from opensky_assets.sources.store import ObjectStore
+from opensky_assets.storage.objects import ObjectStore
 
 
 def burn(seconds: float) -> None:

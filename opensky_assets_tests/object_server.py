@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-from opensky_assets.sources.s3 import S3Place, S3Store
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_objects import S3Store
 
 PIECE = 16_384
 

@@ -21,12 +21,12 @@ from opensky_assets.benchmark.monitor import Monitor
 from opensky_assets.benchmark.sample import Sample
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
-from opensky_assets.lake.files import LocalFiles
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.sources.store import LocalStore, ObjectStore, SourceObject
-from opensky_assets.sources.telemetry import Request, TimedFile
+from opensky_assets.storage.files import LocalFiles
+from opensky_assets.storage.objects import LocalStore, ObjectStore, SourceObject
+from opensky_assets.storage.telemetry import Request, TimedFile
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.object_server import PIECE, Behaviour, ObjectServer, Served, TokenBucket, varying
 from opensky_assets_tests.serving import serving

@@ -8,7 +8,7 @@ import numpy as np
 
 from opensky_assets.benchmark.changes import Floats
 from opensky_assets.benchmark.sample import Sample
-from opensky_assets.sources.telemetry import Request
+from opensky_assets.storage.telemetry import Request
 
 
 class Run:

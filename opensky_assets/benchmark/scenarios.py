@@ -37,8 +37,9 @@ from opensky_assets.ingest.runner import cores
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import BENCHMARK_RUNS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import ObjectStore, SourceError, source_kind
-from opensky_assets.sources.telemetry import Request
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import ObjectStore, SourceError
+from opensky_assets.storage.telemetry import Request
 
 SMALLEST = 5
 SHARES = (0.2, 0.5, 1.0)

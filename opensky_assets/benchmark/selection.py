@@ -13,7 +13,8 @@ from typing import BinaryIO
 from opensky_assets.ingest.plan import make_plan
 from opensky_assets.lake import Lake
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore, ObjectStore, SourceObject
+from opensky_assets.sources.keys import SIMULATED_MARKER
+from opensky_assets.storage.objects import LocalStore, ObjectStore, SourceObject
 
 PROBE_BYTES = 1 << 20
 """One page in so many is asked for whether it is cached."""

@@ -14,7 +14,7 @@ from opensky_assets.benchmark.curve import Curve
 from opensky_assets.benchmark.run import Run
 from opensky_assets.benchmark.sample import Sample
 from opensky_assets.benchmark.throttle import find_throttle
-from opensky_assets.sources.telemetry import Request
+from opensky_assets.storage.telemetry import Request
 
 MOST = 0.5
 BUSY = 0.8

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import dagster as dg
 import duckdb
 
+from opensky_assets.calendar import days_text
 from opensky_assets.ingest.quality import (
     MOST_QUARANTINED,
     TableDays,
@@ -18,7 +19,7 @@ from opensky_assets.ingest.quality import (
 )
 from opensky_assets.lake import Lake
 from opensky_assets.lake.manifest import Manifest
-from opensky_assets.partitions import run_days, told_days
+from opensky_assets.partitions import run_days
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import Contract
@@ -91,11 +92,11 @@ def nothing_held_back(asset: str, table: str) -> dg.AssetChecksDefinition:
         yield dg.AssetCheckResult(
             passed=not held,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"objects": messages[:MOST_TOLD], "days": told_days(lost)},
+            metadata={"objects": messages[:MOST_TOLD], "days": days_text(lost)},
         )
         if held:
             raise dg.Failure(
-                f"{len(held)} objects of {asset} are held back, days without them: {told_days(lost) or 'unknown'}. "
+                f"{len(held)} objects of {asset} are held back, days without them: {days_text(lost) or 'unknown'}. "
                 + " | ".join(messages[:MOST_TOLD])
                 + " | What was published of them before stays. Mend them and name these days again: only these "
                 "objects are read.",

@@ -18,12 +18,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from opensky_assets.ingest.plan import RAW_TABLES, calendar, days_of, is_left_alone, period_of, require_no_rows
+from opensky_assets.calendar import Period, calendar, days_of
+from opensky_assets.ingest.plan import RAW_TABLES, is_left_alone, period_of, require_no_rows
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import Period, is_metadata, may_hold_rows, read_key
-from opensky_assets.sources.store import ObjectStore, SourceObject
+from opensky_assets.sources.keys import is_metadata, may_hold_rows, read_key
+from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 MOST_RUNS = 20
 MOST_COMPARED = 50_000

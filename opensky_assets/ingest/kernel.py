@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
+from opensky_assets.calendar import Period
 from opensky_assets.ingest.answers import ANSWERS, is_answer, open_answer
 from opensky_assets.ingest.blocks import Block, read_blocks
 from opensky_assets.ingest.container import PEEK_BYTES, UNPACKING_ERRORS, CountingReader, plain
@@ -22,8 +23,8 @@ from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
 from opensky_assets.lake.manifest import LATER, OTHER_MEMBERS
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
-from opensky_assets.sources.keys import Period, read_key
-from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceObject
+from opensky_assets.sources.keys import read_key
+from opensky_assets.storage.objects import ObjectGone, ObjectStore, SourceObject
 
 CODE_VERSION = "3"
 """Changes when the same object and contract would give other rows or files."""

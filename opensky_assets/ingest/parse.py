@@ -19,12 +19,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from opensky_assets.calendar import Period
 from opensky_assets.ingest.blocks import Block
 from opensky_assets.ingest.layout import Layout
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import Reason
 from opensky_assets.schemas.contract import FALSE_TEXTS, NULL_TEXTS, TRUE_TEXTS, Column
-from opensky_assets.sources.keys import Period
 
 LF, COMMA = 10, 44
 PLAIN = bytes(byte for byte in range(256) if byte == LF or (32 <= byte < 127 and byte != ord('"')))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
 
+from opensky_assets.calendar import Period, calendar, days_of
 from opensky_assets.ingest.aircraft_dialects import sniff_dialect
 from opensky_assets.ingest.answers import is_answer, table_of_answer
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
@@ -15,9 +16,9 @@ from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.layout import WrongHeader, read_layout
 from opensky_assets.lake import Lake, LakeError, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Contract
-from opensky_assets.settings import FIRST_DAY, Settings
-from opensky_assets.sources.keys import OTHER_FORMAT, KeyFacts, Period, is_metadata, may_hold_rows, read_key
-from opensky_assets.sources.store import SIMULATED_MARKER, ObjectStore, SourceError, SourceObject
+from opensky_assets.settings import Settings
+from opensky_assets.sources.keys import OTHER_FORMAT, SIMULATED_MARKER, KeyFacts, is_metadata, may_hold_rows, read_key
+from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObject
 
 RAW_TABLES: dict[str, Contract] = {contract.name: contract for contract in (FLIGHTS, STATE_VECTORS)}
 _HEAD_BYTES = 64 << 10
@@ -106,29 +107,6 @@ def require_space(lake: Lake, objects: Iterable[Planned]) -> None:
             f"{free / 1e9:.2f} GB free: free some, set OPENSKY_LAKE to a larger disk, or take fewer days or a "
             "OPENSKY_FILE_LIMIT at a time"
         )
-
-
-def days_of(period: Period) -> Iterator[str]:
-    """All days of a period."""
-    for n in range((period.last - period.first).days + 1):
-        yield (period.first + timedelta(days=n)).isoformat()
-
-
-def stretches(days: Iterable[str]) -> list[tuple[str, str]]:
-    """Contiguous runs of days as (first, last)."""
-    runs: list[tuple[str, str]] = []
-    for day in sorted(days):
-        before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-        if runs and runs[-1][1] == before:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    return runs
-
-
-def calendar(today: date) -> Period:
-    """The days that have a partition: today is not over yet."""
-    return Period(FIRST_DAY, today - timedelta(days=1))
 
 
 def period_of(facts: KeyFacts | None, bounds: Period) -> Period:

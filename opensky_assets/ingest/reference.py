@@ -23,8 +23,9 @@ from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Stagin
 from opensky_assets.lake.manifest import NO_DAY, OTHER_MEMBERS
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import ObjectStore, SourceError, SourceObject, source_kind
-from opensky_assets.sources.telemetry import Request, recording
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObject
+from opensky_assets.storage.telemetry import Request, recording
 from opensky_assets.transforms.airports import airports_table
 from opensky_assets.transforms.inputs import snapshot_of
 

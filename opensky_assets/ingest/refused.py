@@ -15,7 +15,7 @@ from opensky_assets.lake.lake import HELD
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Reason
-from opensky_assets.sources.store import SourceObject
+from opensky_assets.storage.objects import SourceObject
 
 MAX_TEXT = 500
 

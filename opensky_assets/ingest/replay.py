@@ -12,7 +12,8 @@ from opensky_assets.ingest.plan import RAW_TABLES, make_plan, require_space
 from opensky_assets.ingest.runner import Report, ingest_objects
 from opensky_assets.lake import Held, Lake, Manifest
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import ObjectStore, source_kind
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import ObjectStore
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from opensky_assets.ingest.kernel import Task, ingest_object
 from opensky_assets.ingest.refused import failed, held_back
 from opensky_assets.lake import Held, Lake, LakeError, Manifest, Staging
-from opensky_assets.lake.files import Overtaken
 from opensky_assets.lake.lake import FORGOTTEN
 from opensky_assets.schemas import Reason
-from opensky_assets.sources.store import ObjectGone, ObjectStore, SourceError, SourceObject
-from opensky_assets.sources.telemetry import Request, record, recording
+from opensky_assets.storage.files import Overtaken
+from opensky_assets.storage.objects import ObjectGone, ObjectStore, SourceError, SourceObject
+from opensky_assets.storage.telemetry import Request, record, recording
 
 SMALL_BYTES = 48 << 20
 """Below this much to read, starting processes costs more than it saves."""

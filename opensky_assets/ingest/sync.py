@@ -13,8 +13,9 @@ from opensky_assets.ingest.runner import Outcome, Report, Runner, ingest_objects
 from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import ObjectStore, source_kind
-from opensky_assets.sources.telemetry import Request, recording
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import ObjectStore
+from opensky_assets.storage.telemetry import Request, recording
 
 
 @dataclass

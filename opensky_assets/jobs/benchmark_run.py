@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from opensky_assets.benchmark.executors import NO_EXECUTORS, executors_used
 from opensky_assets.benchmark.monitor import Monitor
 from opensky_assets.benchmark.scenarios import Job, Measured
-from opensky_assets.ingest.plan import RAW_TABLES, days_of
+from opensky_assets.calendar import days_of
+from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.runner import Runner, ingest_objects, processes_for
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake

@@ -15,13 +15,14 @@ from pathlib import Path
 import psutil
 
 from opensky_assets.dagster_home import dagster_home, history
+from opensky_assets.engines.spark.session import SparkUnavailable, prepare_process
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.lake import LakeError, open_lake
-from opensky_assets.lake.files import nearest_folder
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings, SettingsError, load_settings
-from opensky_assets.sources.store import SourceError, open_source, source_kind
-from opensky_assets.spark import SparkUnavailable, prepare_process
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.files import nearest_folder
+from opensky_assets.storage.objects import SourceError, open_source
 
 PYTHONS = ((3, 11), (3, 13))
 MEMORY_PER_WORKER_GB = 0.6

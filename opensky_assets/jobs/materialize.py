@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from opensky_assets.calendar import Period, chunks_of, days_of, ranges_of
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
-from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, calendar, days_of, make_plan, require_space, stretches
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, make_plan, require_space
 from opensky_assets.jobs.check_results import check_lines, newest_run
 from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake, open_lake
@@ -27,8 +28,8 @@ from opensky_assets.schemas import (
 )
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import Period
-from opensky_assets.sources.store import open_source, source_kind
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import open_source
 from opensky_assets.transforms.due import due_by_table
 
 FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
@@ -49,29 +50,6 @@ def assets_of(tables: Collection[str]) -> list[str]:
     return [*chosen, *EVERY_DAY]
 
 
-class OutsideCalendar(ValueError):
-    """A day that has no partition."""
-
-
-def parse_days(first: str, last: str, today: date) -> tuple[date, date]:
-    """The two ends of a range. Raises `OutsideCalendar` with the days there are."""
-    ends = []
-    for text in (first, last):
-        try:
-            ends.append(date.fromisoformat(text))
-        except ValueError:
-            raise OutsideCalendar(f"{text!r} is not a day: write it as 2022-06-25") from None
-    days = calendar(today)
-    if ends[0] > ends[1]:
-        raise OutsideCalendar(f"the range ends ({last}) before it begins ({first})")
-    for end in ends:
-        if end not in days:
-            raise OutsideCalendar(
-                f"{end} is outside the calendar, which has {days.first} to {days.last} (yesterday, UTC)"
-            )
-    return ends[0], ends[1]
-
-
 def materialize(root: Path, settings: Settings, first: date, last: date, log_level: str = "INFO") -> int:
     """Bring the days into the lake and everything made of them; 0 where all went well.
 
@@ -80,7 +58,7 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
     """
 
     def ranges(plan: Plan, done: set[str]) -> list[tuple[str, str]]:
-        return stretches(_wanted(plan, settings, first, last, done))
+        return ranges_of(_wanted(plan, settings, first, last, done))
 
     return _run_ranges(root, settings, first, last, ranges, log_level)
 
@@ -105,7 +83,7 @@ def backfill(
         }
         due |= {day for days in due_by_table(lake, wanted).values() for day in days}
         days = [day for day in wanted if day in due]
-        found = chunks(days, chunk)
+        found = chunks_of(days, chunk)
         raw = [o for table in RAW_TABLES for o in plan.of(table)]
         if not days and not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
             found = [(last.isoformat(), last.isoformat())]  # once they are read, objects tell which days they hold
@@ -123,19 +101,6 @@ def backfill(
             )
 
     return _run_ranges(root, settings, first, last, ranges, log_level)
-
-
-def chunks(days: Sequence[str], size: int | None) -> list[tuple[str, str]]:
-    """Ranges (first, last) that hold all of `days`, each over at most `size` days of the calendar; holes between
-    days are no reason for another run."""
-    found: list[tuple[str, str]] = []
-    for day in sorted(days):
-        fits = found and (size is None or (date.fromisoformat(day) - date.fromisoformat(found[-1][0])).days < size)
-        if fits:
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found
 
 
 def _run_ranges(
@@ -192,7 +157,7 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
     failed: list[str] = []
     for table in RAW_TABLES:
-        for stretch in stretches(days.get(table, ())):
+        for stretch in ranges_of(days.get(table, ())):
             failed += _dagster(assets_of([table]), stretch, log_level)
     for stretch_failed in failed:
         say(f"FAILED: {stretch_failed}; the log above says why")

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes, stretches
+from opensky_assets.calendar import ranges_of
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes
 from opensky_assets.ingest.replay import Replay
 from opensky_assets.lake import Counts, Lake
 from opensky_assets.lake.manifest import NO_DAY
@@ -50,7 +51,7 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
         )
         if counts[Status.OUTDATED]:
             yield "    outdated ones were written by another version; `materialize --refresh` reads them again"
-    yield f"  {len(days)} days have objects, in {len(stretches(days))} runs: {_told(days)}"
+    yield f"  {len(days)} days have objects, in {len(ranges_of(days))} runs: {_told(days)}"
     yield (
         f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; {lake_bytes(due) / 1e6:.1f} MB in the lake"
     )
@@ -126,7 +127,7 @@ def replay_lines(done: Replay) -> Iterable[str]:
 
 
 def _told(days: Iterable[str]) -> str:
-    runs = [a if a == b else f"{a}…{b}" for a, b in stretches(days)]
+    runs = [a if a == b else f"{a}…{b}" for a, b in ranges_of(days)]
     return ", ".join(runs[:12]) + (" …" if len(runs) > 12 else "")
 
 

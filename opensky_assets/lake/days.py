@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from opensky_assets.lake.files import Overtaken, Sent
 from opensky_assets.lake.lake import Lake, parsed, record_path
 from opensky_assets.lake.manifest import DayRecord, Inputs, OutputFile
 from opensky_assets.lake.parquet import DayFiles, split_days
-from opensky_assets.lake.staging import Staging
 from opensky_assets.schemas import Contract
+from opensky_assets.storage.files import Overtaken, Sent
+from opensky_assets.storage.staging import Staging
 
 InputsNow = Callable[[Iterable[str]], Mapping[str, Inputs]]
 """The versions of the inputs of days as the lake has them now, by day."""

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from opensky_assets.lake.files import Files, LakeError, LocalFiles, Overtaken, Sent, Stored, require_readable
 from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest
-from opensky_assets.lake.staging import Staging
-from opensky_assets.sources.s3 import S3Place
-from opensky_assets.sources.store import SourceObject
+from opensky_assets.storage.files import Files, LakeError, LocalFiles, Overtaken, Sent, Stored, require_readable
+from opensky_assets.storage.objects import SourceObject
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.staging import Staging
 
 if TYPE_CHECKING:
     import duckdb
@@ -470,7 +470,7 @@ def key_hash_in(path: str) -> str:
 
 
 def _in_bucket(place: S3Place, lease_s: float | None = None) -> Lake:
-    from opensky_assets.lake.s3 import S3Files
+    from opensky_assets.storage.s3_files import S3Files
 
     require_readable(place.uri)
     return Lake(S3Files(place, lease_s) if lease_s else S3Files(place))

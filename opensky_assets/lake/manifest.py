@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from opensky_assets.lake.files import LakeError
-from opensky_assets.sources.keys import Period
-from opensky_assets.sources.store import SourceObject
+from opensky_assets.calendar import Period
+from opensky_assets.storage.files import LakeError
+from opensky_assets.storage.objects import SourceObject
 
 FORMAT = 2
 """Version of how manifests, and records of held objects and days, are written; without one it is version 1."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import duckdb
 
-from opensky_assets.lake.files import LakeError
 from opensky_assets.lake.lake import Lake
-from opensky_assets.lake.staging import staging
 from opensky_assets.schemas.marts import BUSIEST
 from opensky_assets.schemas.tables import TABLES
+from opensky_assets.storage.files import LakeError
+from opensky_assets.storage.staging import staging
 
 RANGES = {
     "airport_movements_hourly": """

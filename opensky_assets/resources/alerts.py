@@ -10,7 +10,8 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster_shared.error import SerializableErrorInfo
 
 from opensky_assets.alerts import Alert, AlertNotSent, send
-from opensky_assets.partitions import run_days, told_days
+from opensky_assets.calendar import days_text
+from opensky_assets.partitions import run_days
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.tables import TABLES
 
@@ -59,7 +60,7 @@ def alert_of(context: dg.RunFailureSensorContext, ui_url: str) -> Alert:
     named = {max((name for name in tables if step.startswith(name)), key=len, default=step) for step in steps}
     return Alert(
         ", ".join(sorted(named) or assets) or run.job_name,
-        told_days(days) if days else "",
+        days_text(days) if days else "",
         _reason(events[0]) if events else _end_of(context),
         f"{ui_url.rstrip('/')}/runs/{run.run_id}",
         # Of objects that are held back, each has to be told.

@@ -9,13 +9,13 @@ import dagster as dg
 import duckdb
 import httpx
 
+from opensky_assets.engines.spark.session import SparkGaveUp, SparkUnavailable
 from opensky_assets.ingest.runner import WorkerDied
 from opensky_assets.lake import LakeError
-from opensky_assets.lake.files import LakeUnavailable
 from opensky_assets.settings import SettingsError
 from opensky_assets.sources.api import ApiError, ApiUnavailable
-from opensky_assets.sources.store import ObjectGone, SourceError, SourceUnavailable
-from opensky_assets.spark import SparkGaveUp, SparkUnavailable
+from opensky_assets.storage.files import LakeUnavailable
+from opensky_assets.storage.objects import ObjectGone, SourceError, SourceUnavailable
 
 PERMANENT = (ApiError, LakeError, SettingsError, SourceError, SparkUnavailable)
 """A retry would end the same: somebody has to change something first, and the text says what."""

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from opensky_assets.benchmark.monitor import Monitor
-from opensky_assets.sources.telemetry import Request, recording
+from opensky_assets.storage.telemetry import Request, recording
 
 
 class Measured:

@@ -6,7 +6,7 @@ import dagster as dg
 
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.settings import Settings, load_settings
-from opensky_assets.sources.store import ObjectStore, open_source
+from opensky_assets.storage.objects import ObjectStore, open_source
 
 
 class OpenSkyResource(dg.ConfigurableResource):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import PrivateAttr
 
+from opensky_assets.engines.spark.session import SECRET, SparkUnavailable, prepare_process, session_options
 from opensky_assets.ingest.runner import Runner, ingest_objects
 from opensky_assets.settings import Settings
-from opensky_assets.spark import SECRET, SparkUnavailable, prepare_process, session_options
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,7 +44,7 @@ class SparkResource(dg.ConfigurableResource):
         """Who ingests objects under `OPENSKY_ENGINE`."""
         if settings.engine == "local":
             return ingest_objects
-        from opensky_assets.ingest.spark_runner import SparkRunner
+        from opensky_assets.engines.spark.ingest import SparkRunner
 
         return SparkRunner(self.session(settings, report).sparkContext)
 

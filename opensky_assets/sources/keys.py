@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from unicodedata import category
 
+from opensky_assets.calendar import Period
+from opensky_assets.storage.objects import ObjectStore
+
 FLIGHT_LIST = re.compile(r"(?:^|/)flightlist_(\d{8})_(\d{8})\.csv(?:\.gz)?$")
 STATE_HOUR = re.compile(r"(?:^|/)states/\.?(\d{4}-\d{2}-\d{2})/(\d{2})/states_\1-\2\.csv(?:\.gz|\.tar)?$")
 OTHER_FORMAT = re.compile(r"(?:^|/)states_\d{4}-\d{2}-\d{2}-\d{2}\.(?:avro|json)(?:\.gz|\.tar)?$")
@@ -21,25 +24,13 @@ is (`ingest.answers.table_of_answer`)."""
 FLIGHT_ANSWER = re.compile(r"(?:^|/)(?:flights/(?:[^/]+/)*|flights_)(?:arrival|departure|all)(?:_[^/]*)?" + _ANSWER)
 """An answer of `/flights/arrival`, `/departure` or `/all`: the name does not tell the days of its flights."""
 
+SIMULATED_MARKER = "SIMULATED.txt"
+"""An object at the root of a bucket that `sources.simulate` wrote."""
+
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of Unicode: control and format characters, halves of surrogate pairs, separators of lines."""
 
 MAYBE_TABLE = re.compile(r"\.csv(?:\.gz)?$")
-
-
-@dataclass(frozen=True)
-class Period:
-    """The UTC days, both included, that an object may hold."""
-
-    first: date
-    last: date
-
-    def __contains__(self, day: date) -> bool:
-        return self.first <= day <= self.last
-
-    def within(self, bounds: Period) -> Period:
-        """What of it is in `bounds`; nothing where the first day is behind the last."""
-        return Period(max(self.first, bounds.first), min(self.last, bounds.last))
 
 
 @dataclass(frozen=True)
@@ -117,3 +108,8 @@ def printable(text: str) -> str:
     """The text, as a key of the source or a message about it, with its control characters escaped: a name must not
     move the cursor of a terminal, nor start another line of a log."""
     return "".join(c.encode("unicode_escape").decode() if category(c) in _UNPRINTABLE else c for c in text)
+
+
+def source_kind(store: ObjectStore) -> str:
+    """`simulated` where the bucket carries the marker, else `real`."""
+    return "simulated" if any(item.key == SIMULATED_MARKER for item in store.list(SIMULATED_MARKER)) else "real"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from opensky_assets.settings import Settings
 from opensky_assets.sources.api import NO_FLIGHTS, ApiError, Credentials, OpenSkyApi
-from opensky_assets.sources.store import LocalStore, ObjectStore, SourceError
+from opensky_assets.storage.objects import LocalStore, ObjectStore, SourceError
 
 if TYPE_CHECKING:
-    from opensky_assets.sources.s3 import S3Place
+    from opensky_assets.storage.s3 import S3Place
 
 PREFIX = "flights_api/"
 WINDOW = timedelta(hours=2)
@@ -117,7 +117,7 @@ def _putter(store: ObjectStore) -> Callable[[str, bytes], None]:
     """What writes an object into the source. Raises `SourceError` where it cannot be written."""
     if isinstance(store, LocalStore):
         return lambda key, data: _put_file(store.root / key, data)
-    from opensky_assets.sources.s3 import S3Store
+    from opensky_assets.storage.s3_objects import S3Store
 
     if isinstance(store, S3Store) and not store.place.anonymous:
         return lambda key, data: _put_object(store.place, key, data)
@@ -141,7 +141,8 @@ def _put_file(path: Path, data: bytes) -> None:
 
 
 def _put_object(place: S3Place, key: str, data: bytes) -> None:
-    from opensky_assets.sources.s3 import s3_errors, source_error
+    from opensky_assets.storage.s3 import s3_errors
+    from opensky_assets.storage.s3_objects import source_error
 
     try:
         place.client().put_object(Bucket=place.bucket, Key=place.key(key), Body=data)

@@ -9,13 +9,14 @@ from functools import partial
 
 import pyarrow as pa
 
+from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.days import DayRows, Replaced, write_days
-from opensky_assets.lake.files import Overtaken
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.sources.keys import is_flight_answer
-from opensky_assets.transforms.inputs import Files, Work, days_around, manifests_of, raw_versions, work_on
+from opensky_assets.storage.files import Overtaken
+from opensky_assets.transforms.inputs import Files, Work, manifests_of, raw_versions, work_on
 from opensky_assets.transforms.reconcile import API, LIST, REACH_DAYS
 
 MEASURES = ("inputs", "flights", "repeated", "superseded")

@@ -5,24 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 
+from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.lake.days import InputsNow, due_days
 from opensky_assets.lake.lake import key_hash_in
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import Contract
-from opensky_assets.sources.store import SourceError
+from opensky_assets.storage.objects import SourceError
 from opensky_assets.transforms.enrich import Enrichment
 
 Versions = Mapping[str, str]
 """Day → version of a table's rows on it. A day without rows, or records, is not in it."""
-
-
-def days_around(days: Iterable[str], before: int, after: int) -> list[str]:
-    """`days` with so many days before and after each."""
-    found = {date.fromisoformat(day) + timedelta(n) for day in days for n in range(-before, after + 1)}
-    return [day.isoformat() for day in sorted(found)]
 
 
 def manifests_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Iterator[Manifest]:

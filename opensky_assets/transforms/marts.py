@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, Staging
 from opensky_assets.lake.days import Replaced, new_days, replace_days
 from opensky_assets.lake.manifest import NO_DAY, Inputs
@@ -28,7 +29,7 @@ from opensky_assets.schemas import (
     Contract,
 )
 from opensky_assets.schemas.marts import BY_MOVEMENT
-from opensky_assets.transforms.inputs import Versions, days_around, made_versions, manifests_of, versions_of
+from opensky_assets.transforms.inputs import Versions, made_versions, manifests_of, versions_of
 
 COUNTED = (FLIGHTS, STATE_VECTORS)
 """Raw tables whose manifests feed `data_quality_daily`."""

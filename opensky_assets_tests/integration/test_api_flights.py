@@ -22,8 +22,9 @@ from opensky_assets.settings import load_settings
 from opensky_assets.sources import landing
 from opensky_assets.sources.api import ApiUnavailable, Credentials, CreditsSpent, OpenSkyApi
 from opensky_assets.sources.landing import NotYet, land_flights
-from opensky_assets.sources.s3 import S3Place, S3Store
-from opensky_assets.sources.store import LocalStore, SourceError
+from opensky_assets.storage.objects import LocalStore, SourceError
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_objects import S3Store
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
 from opensky_assets_tests.dagster.conftest import Platform, at_once, platform  # noqa: F401
 from opensky_assets_tests.lakes import LocalLake

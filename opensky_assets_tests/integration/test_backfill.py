@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from opensky_assets.jobs.materialize import chunks
+from opensky_assets.calendar import chunks_of
 from opensky_assets.sources.simulation.bucket import simulate
 from opensky_assets_tests.commands import ROOT, Place
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
@@ -71,7 +71,7 @@ def peak_memory_mb(place: Place, asset: str, day: str) -> float:
     ],
 )
 def test_chunks(given: list[str], size: int | None, expected: list[tuple[str, str]]) -> None:
-    assert chunks(given, size) == expected
+    assert chunks_of(given, size) == expected
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from opensky_assets.report.data import report_data
 from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
 from opensky_assets.transforms.flights import work_on_flights
 from opensky_assets.transforms.marts import build_marts

@@ -16,7 +16,7 @@ from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.integration.test_two_runs import DAY, HOURS, TODAY, go, published, start, write_version
 from opensky_assets_tests.lakes import LocalLake
 

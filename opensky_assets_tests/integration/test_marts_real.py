@@ -17,7 +17,7 @@ from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.schemas.marts import MARTS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.marts import MartsReport, build_marts
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake

@@ -16,7 +16,7 @@ import pytest
 from opensky_assets.ingest.plan import Status, make_plan
 from opensky_assets.lake.connect import connect
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.verify import verify
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.commands import Place

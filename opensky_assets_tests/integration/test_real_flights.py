@@ -11,7 +11,7 @@ import pytest
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake
 

@@ -7,14 +7,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from opensky_assets.ingest.plan import days_of
+from opensky_assets.calendar import Period, days_of
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import SyncReport, sync_days
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings, load_settings
-from opensky_assets.sources.keys import Period
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.lakes import LocalLake
 
 START, DAYS = date(2022, 6, 25), ["2022-06-25", "2022-06-26"]

@@ -15,7 +15,7 @@ from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
 
@@ -31,7 +31,7 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 
 bucket, lake, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 if sys.argv[4] == "pool":

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from opensky_assets.engines.on_duckdb import enriched_batches, flights_on_duckdb
+from opensky_assets.engines.spark.ingest import SparkRunner
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
-from opensky_assets.ingest.spark_runner import SparkRunner
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.lake.days import DayRows, write_days
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import open_source
+from opensky_assets.storage.objects import open_source
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import publish_flights, work_on_flights
 from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, states_given, work_on
-from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,7 +59,7 @@ def core(
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
     flights = work_on_flights(lake, days)
     if session:
-        from opensky_assets.transforms.on_spark import enrich_on_spark, flights_on_spark
+        from opensky_assets.engines.spark.transform import enrich_on_spark, flights_on_spark
 
         publish_flights(lake, flights, flights_on_spark(session, lake, flights))
     else:

@@ -17,11 +17,11 @@ from opensky_assets.ingest.plan import RAW_TABLES, make_plan
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, LakeError, open_lake
-from opensky_assets.lake import s3 as s3_files
 from opensky_assets.lake.prune import find, remove
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage import s3_files
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.verify import verify
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 from opensky_assets_tests.services.conftest import S3Server

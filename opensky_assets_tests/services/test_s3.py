@@ -24,13 +24,13 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, LakeError, open_lake
 from opensky_assets.lake.connect import connect
 from opensky_assets.lake.lake import lake_place
-from opensky_assets.lake.s3 import S3Files
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.tables import TABLES
 from opensky_assets.settings import Settings
-from opensky_assets.sources.s3 import S3Place
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.sources.store import SourceError, open_source
+from opensky_assets.storage.objects import SourceError, open_source
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_files import S3Files
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.services.conftest import SECRET_KEY, S3Server
@@ -174,15 +174,15 @@ def test_a_file_put_in_pieces_is_there_when_the_last_one_is(s3_server: S3Server,
     assert [file.path for file in lake.files.walk("raw")] == ["raw/flights/day=2020-01-01/large.parquet"]
     with lake.run():
         assert len(client.list_multipart_uploads(Bucket="pieces")["Uploads"]) == 1  # it may belong to a living run
-    import opensky_assets.lake.s3 as s3
+    import opensky_assets.storage.s3_files as s3_files
 
-    s3.UNFINISHED_S, kept = -60, s3.UNFINISHED_S
+    s3_files.UNFINISHED_S, kept = -60, s3_files.UNFINISHED_S
     try:
         assert [file.path for file in lake.files.unfinished()] == ["raw/flights/day=2020-01-01/begun.parquet"]
         with lake.run():
             assert "Uploads" not in client.list_multipart_uploads(Bucket="pieces")
     finally:
-        s3.UNFINISHED_S = kept
+        s3_files.UNFINISHED_S = kept
 
 
 def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
@@ -216,7 +216,7 @@ def test_ten_thousand_objects_are_listed(s3_server: S3Server) -> None:
 def test_a_wrong_key_gives_one_clear_line(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     s3_server.bucket("closed")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
-    from opensky_assets.sources import s3
+    from opensky_assets.storage import s3
 
     s3._client.cache_clear(), s3._session.cache_clear()
     settings = settings_of("s3://closed", "s3://closed/lake", s3_server.endpoint, source_anonymous=False)

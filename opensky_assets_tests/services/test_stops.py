@@ -9,8 +9,8 @@ import pytest
 
 from opensky_assets.lake import Lake
 from opensky_assets.lake.lake import lake_place
-from opensky_assets.lake.s3 import S3Files
-from opensky_assets.sources.s3 import S3Place
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_files import S3Files
 from opensky_assets_tests.disturbed import LEASE_S, check_disturbed
 from opensky_assets_tests.services.conftest import S3Server
 from opensky_assets_tests.services.places import settings_of

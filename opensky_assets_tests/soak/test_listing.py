@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import open_source
+from opensky_assets.storage.objects import open_source
 
 pytestmark = pytest.mark.soak
 

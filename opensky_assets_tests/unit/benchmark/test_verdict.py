@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opensky_assets.benchmark.curve import Curve
 from opensky_assets.benchmark.sample import Sample
 from opensky_assets.benchmark.verdict import Kind, judge
-from opensky_assets.sources.telemetry import Request
+from opensky_assets.storage.telemetry import Request
 
 SEEDS = st.integers(0, 2**32 - 1)
 MB = 1e6

@@ -14,7 +14,7 @@ from opensky_assets.ingest.sync import SyncReport, sync_days
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.keys import hours_of, read_key
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import answered, epoch, write_poll
 

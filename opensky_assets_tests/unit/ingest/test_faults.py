@@ -6,13 +6,12 @@ from datetime import date
 
 import pytest
 
-from opensky_assets.ingest.plan import days_of
+from opensky_assets.calendar import Period, days_of
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import Period
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.buckets import FAULTS, TODAY, FaultyStore, copy_bucket, files_of, put
 from opensky_assets_tests.containers import gz, hour_tar, tar
 from opensky_assets_tests.flight_lists import write_aircraft

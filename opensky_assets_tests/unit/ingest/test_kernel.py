@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from isal import igzip
 
+from opensky_assets.calendar import Period
 from opensky_assets.ingest.kernel import CODE_VERSION, Task, ingest_object
 from opensky_assets.lake import Held, Manifest
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import FLIGHTS, QUARANTINE, STATE_VECTORS, Reason
-from opensky_assets.sources.keys import Period, read_key
-from opensky_assets.sources.store import LocalStore, ObjectGone
+from opensky_assets.sources.keys import read_key
+from opensky_assets.storage.objects import LocalStore, ObjectGone
 from opensky_assets_tests import judge
 from opensky_assets_tests.buckets import files_of, put
 from opensky_assets_tests.containers import gz, hour_tar
@@ -341,7 +342,7 @@ from opensky_assets.ingest.kernel import Task, ingest_object
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.sources.keys import Period
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 opensky_assets.lake.parquet.ROW_GROUP_ROWS = 20_000  # small buffers are full soon
 read_blocks.__defaults__ = (1 << 20,)
 store, lake, day = LocalStore(Path(sys.argv[1])), Lake.at(Path(sys.argv[2])), date(2019, 1, 1)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from opensky_assets.calendar import Period
 from opensky_assets.ingest.blocks import BLOCK_BYTES, Block, read_blocks
 from opensky_assets.ingest.layout import WrongHeader, read_layout
 from opensky_assets.ingest.parse import parse_block, raw_text
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
-from opensky_assets.sources.keys import Period
 from opensky_assets_tests import judge
 from opensky_assets_tests.mutations import (
     API_HEADER,

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensky_assets.ingest.plan import RAW_TABLES, Status, days_of, make_plan, stretches
+from opensky_assets.calendar import Period, days_of, ranges_of
+from opensky_assets.ingest.plan import RAW_TABLES, Status, make_plan
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.jobs.report import plan_lines
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import Period
-from opensky_assets.sources.store import SIMULATED_MARKER, LocalStore, SourceError
-from opensky_assets.sources.telemetry import recording
+from opensky_assets.sources.keys import SIMULATED_MARKER
+from opensky_assets.storage.objects import LocalStore, SourceError
+from opensky_assets.storage.telemetry import recording
 from opensky_assets.transforms.flights import objects_of
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put
 from opensky_assets_tests.containers import gz, hour_tar, tar
@@ -452,13 +453,13 @@ def test_rows_of_another_contract_are_read_again_on_request_only(bucket, lake, m
     assert len(sync(bucket, lake, refresh=True).read) == 3
 
 
-# --- stretches -----------------------------------------------------------------------------------------------------
+# --- ranges_of -----------------------------------------------------------------------------------------------------
 
 
 @given(st.sets(st.dates(date(2019, 12, 20), date(2020, 3, 10)), max_size=60))
 def test_stretches_are_the_longest_runs_of_just_these_days(days):
     names = {day.isoformat() for day in days}
-    runs = stretches(names)
+    runs = ranges_of(names)
     covered = [name for a, b in runs for name in days_of(Period(date.fromisoformat(a), date.fromisoformat(b)))]
     assert covered == sorted(names)
     for (_, last), (first, _) in pairwise(runs):

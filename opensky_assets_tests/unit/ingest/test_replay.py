@@ -13,10 +13,10 @@ from opensky_assets.ingest.plan import Status, lake_bytes, make_plan
 from opensky_assets.ingest.replay import Replay, replay
 from opensky_assets.ingest.sync import SyncReport, sync_days
 from opensky_assets.lake import LakeError
-from opensky_assets.lake.files import LocalFiles
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.files import LocalFiles
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
 

@@ -10,15 +10,14 @@ from datetime import date
 import pytest
 from polars.exceptions import PanicException
 
+from opensky_assets.calendar import Period, days_of
 from opensky_assets.ingest import runner
-from opensky_assets.ingest.plan import days_of
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import LakeError
-from opensky_assets.lake.files import LakeUnavailable
 from opensky_assets.schemas import FLIGHTS, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import Period
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.files import LakeUnavailable
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put, write_half_a_year
 from opensky_assets_tests.commands import ROOT
 from opensky_assets_tests.lakes import LocalLake

@@ -7,12 +7,12 @@ from datetime import date
 import pytest
 from polars.testing import assert_frame_equal
 
+from opensky_assets.calendar import Period
 from opensky_assets.ingest import parse
 from opensky_assets.ingest.blocks import Block
 from opensky_assets.ingest.layout import read_layout
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.contract import ICAO24_PATTERN
-from opensky_assets.sources.keys import Period
 
 HEADER = b"time,icao24,lat,lon,velocity,callsign,onground,squawk,lastcontact"
 DAY = date(2022, 6, 25)

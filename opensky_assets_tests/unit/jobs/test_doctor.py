@@ -66,6 +66,6 @@ def test_an_empty_source_is_a_problem(place, monkeypatch):
 
 def test_spark_without_a_java_is_a_problem(place, monkeypatch):
     monkeypatch.setenv("OPENSKY_ENGINE", "spark")
-    monkeypatch.setattr("opensky_assets.spark.java_version", lambda java: 8)
-    monkeypatch.setattr("opensky_assets.spark.find_spec", lambda name: name == "pyspark" or None)
+    monkeypatch.setattr("opensky_assets.engines.spark.session.java_version", lambda java: 8)
+    monkeypatch.setattr("opensky_assets.engines.spark.session.find_spec", lambda name: name == "pyspark" or None)
     assert "needs Java 17 or newer" in problems(examine()[1])["engine"]

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from opensky_assets.lake.days import DayRows, due_days, replace_pages, write_days
-from opensky_assets.lake.files import Overtaken
 from opensky_assets.schemas import ROUTES
+from opensky_assets.storage.files import Overtaken
 from opensky_assets_tests.buckets import files_of
 from opensky_assets_tests.lakes import LocalLake
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensky_assets.lake import Counts, Held, LakeError, Manifest, OutputFile
-from opensky_assets.lake.files import _writing
-from opensky_assets.sources.store import SourceObject
+from opensky_assets.storage.files import _writing
+from opensky_assets.storage.objects import SourceObject
 from opensky_assets_tests.buckets import files_of, let_others_in, put
 from opensky_assets_tests.containers import gz
 from opensky_assets_tests.lakes import LocalLake, commit, hold
@@ -232,7 +232,7 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 import pyarrow.parquet, polars, opensky_assets.ingest.runner, encodings.idna
 lake, bucket, how = Lake.at(Path(sys.argv[1])), LocalStore(Path(sys.argv[2])), sys.argv[3]
 if how == "small files":

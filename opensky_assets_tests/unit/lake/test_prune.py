@@ -13,11 +13,11 @@ from filelock import FileLock
 from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.lake.files import LocalFiles
 from opensky_assets.lake.prune import Pruning, find, past, remove
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.files import LocalFiles
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from opensky_assets.lake.parquet import DayFiles
-from opensky_assets.lake.staging import staging
+from opensky_assets.storage.staging import staging
 
 
 def test_runs_that_end_and_begin_at_once_do_not_disturb_each_other(tmp_path):

@@ -12,7 +12,7 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import LakeError
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.store import LocalStore
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.verify import repair, verify
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.flight_lists import flight, write_list

@@ -9,10 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from opensky_assets.sources import s3
-from opensky_assets.sources.s3 import S3Place, S3Store
-from opensky_assets.sources.store import ObjectGone, SourceObject
-from opensky_assets.sources.telemetry import recording
+from opensky_assets.storage import s3_objects
+from opensky_assets.storage.objects import ObjectGone, SourceObject
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_objects import S3Store
+from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.serving import serving
 
 BODY = b"".join(b"%06d\n" % n for n in range(30_000))
@@ -97,7 +98,7 @@ def test_a_server_that_never_answers_well_is_given_up_with_its_reason(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.plan = ["break 10"] + ["503"] * 20
-    monkeypatch.setattr(s3, "RESUMES", 3)
+    monkeypatch.setattr(s3_objects, "RESUMES", 3)
     with pytest.raises(ObjectGone, match=r"flights/a\.csv of s3://bucket at .*broke off after 10 of 210000.*SlowDown"):
         server.store.open(ITEM).read()
     assert len(server.asked) == 1 + 3
@@ -115,7 +116,7 @@ def test_an_object_that_changes_midway_is_not_patched_together(server: Server) -
 
 
 def test_a_read_has_a_limit_in_all(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "TOTAL_S", 0.2)
+    monkeypatch.setattr(s3_objects, "TOTAL_S", 0.2)
     with server.store.open(ITEM) as body:
         assert body.read(10) == BODY[:10]
         time.sleep(0.3)
@@ -147,7 +148,7 @@ def test_a_reader_that_takes_its_time_is_not_waiting_for_the_server(server: Serv
 
 
 def test_an_answer_that_never_comes_is_on_record_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "RESUMES", 1)
+    monkeypatch.setattr(s3_objects, "RESUMES", 1)
     with serving(Server()) as gone:
         store = gone.store
     with recording() as requests, pytest.raises(ObjectGone):

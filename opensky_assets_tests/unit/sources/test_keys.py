@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensky_assets.sources.keys import OTHER_FORMAT, Period, is_metadata, may_hold_rows, read_key
+from opensky_assets.calendar import Period
+from opensky_assets.sources.keys import OTHER_FORMAT, is_metadata, may_hold_rows, read_key
 
 ONE_DAY = Period(date(2020, 5, 18), date(2020, 5, 18))
 

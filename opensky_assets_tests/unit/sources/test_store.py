@@ -12,17 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensky_assets.settings import Settings
-from opensky_assets.sources.s3 import S3Place, S3Store
-from opensky_assets.sources.store import (
-    SIMULATED_MARKER,
-    LocalStore,
-    ObjectGone,
-    SourceError,
-    SourceObject,
-    open_source,
-    source_kind,
-)
-from opensky_assets.sources.telemetry import record, recording
+from opensky_assets.sources.keys import SIMULATED_MARKER, source_kind
+from opensky_assets.storage.objects import LocalStore, ObjectGone, SourceError, SourceObject, open_source
+from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.s3_objects import S3Store
+from opensky_assets.storage.telemetry import record, recording
 from opensky_assets_tests.buckets import let_others_in, put
 
 
@@ -145,7 +139,7 @@ def test_a_missing_folder_says_what_to_do(tmp_path):
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from opensky_assets.sources.store import LocalStore, SourceError, SourceObject
+from opensky_assets.storage.objects import LocalStore, SourceError, SourceObject
 if os.getuid() == 0:
     os.setuid(65534)
 store = LocalStore(Path(sys.argv[1]))

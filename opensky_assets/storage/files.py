@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock
 
-from opensky_assets.lake.staging import ATTEMPTS, FOLDER_VANISHED, Staging, dead, is_anybody_alive, staging
+from opensky_assets.storage.staging import ATTEMPTS, FOLDER_VANISHED, Staging, dead, is_anybody_alive, staging
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from opensky_assets.ingest.runner import WORKER_ENVIRONMENT
 from opensky_assets.lake import lake_place
 from opensky_assets.settings import Settings
-from opensky_assets.sources.s3 import S3Place
+from opensky_assets.storage.s3 import S3Place
 
 if TYPE_CHECKING:
     from py4j.protocol import Py4JJavaError

@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from opensky_assets.lake.files import LakeError, LakeUnavailable, Overtaken, Sent, Stored, literal
-from opensky_assets.lake.staging import Staging, staging
-from opensky_assets.sources.s3 import (
+from opensky_assets.storage.files import LakeError, LakeUnavailable, Overtaken, Sent, Stored, literal
+from opensky_assets.storage.s3 import (
     ALREADY_THERE,
     NOT_THERE,
     S3Place,
@@ -35,6 +34,7 @@ from opensky_assets.sources.s3 import (
     is_final,
     s3_errors,
 )
+from opensky_assets.storage.staging import Staging, staging
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -12,13 +12,14 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake
-from opensky_assets.lake.files import Overtaken
 from opensky_assets.lake.warehouse import quoted
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Contract
+from opensky_assets.storage.files import Overtaken
 from opensky_assets.transforms.enrich import UTC, Enrichment
 from opensky_assets.transforms.flights import Made, counts_of, objects_of
-from opensky_assets.transforms.inputs import Files, Work, days_around, files_of, is_raw
+from opensky_assets.transforms.inputs import Files, Work, files_of, is_raw
 from opensky_assets.transforms.reconcile import REACH_DAYS, daily_batches, daily_schema, epoch_us, reconcile_on_duckdb
 from opensky_assets.transforms.repeats import first_of_each, overlapping
 

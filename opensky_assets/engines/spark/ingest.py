@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from opensky_assets.engines.spark.session import gave_up
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.runner import Attempted, Outcome, Progress, Report, attempt_recorded
 from opensky_assets.lake import Lake, LakeError, Staging
-from opensky_assets.sources.store import LocalStore, ObjectStore
-from opensky_assets.sources.telemetry import record
-from opensky_assets.spark import gave_up
+from opensky_assets.storage.objects import LocalStore, ObjectStore
+from opensky_assets.storage.telemetry import record
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

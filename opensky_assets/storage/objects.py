@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
-from opensky_assets.sources.telemetry import TimedFile
+from opensky_assets.storage.telemetry import TimedFile
 
 if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
     from opensky_assets.settings import Settings
-
-SIMULATED_MARKER = "SIMULATED.txt"
-"""An object at the root of a bucket that `sources.simulate` wrote."""
-
 
 LONGEST_NAME = 80
 """Characters of a key that the names of its files repeat; file systems take 255 bytes in all."""
@@ -195,7 +191,8 @@ class LocalStore:
 def open_source(settings: Settings) -> ObjectStore:
     """The source of the settings."""
     if settings.source.startswith("s3://"):
-        from opensky_assets.sources.s3 import S3Place, S3Store
+        from opensky_assets.storage.s3 import S3Place
+        from opensky_assets.storage.s3_objects import S3Store
 
         return S3Store(
             S3Place.of(
@@ -209,8 +206,3 @@ def open_source(settings: Settings) -> ObjectStore:
     if "://" in settings.source:
         raise SourceError(f"OPENSKY_SOURCE={settings.source!r}: must be a folder or s3://bucket[/prefix]")
     return LocalStore(Path(settings.source))
-
-
-def source_kind(store: ObjectStore) -> str:
-    """`simulated` where the bucket carries the marker, else `real`."""
-    return "simulated" if any(item.key == SIMULATED_MARKER for item in store.list(SIMULATED_MARKER)) else "real"

@@ -11,13 +11,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from opensky_assets.engines.spark.session import S3A_PACKAGES, SparkUnavailable, gave_up, reason_of
 from opensky_assets.lake import Lake, Staging
 from opensky_assets.lake.days import InputsNow, NewDay, Replaced, digest_of, replace_days
-from opensky_assets.lake.files import Sent
 from opensky_assets.lake.manifest import OutputFile
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Contract
-from opensky_assets.spark import S3A_PACKAGES, SparkUnavailable, gave_up, reason_of
+from opensky_assets.storage.files import Sent
 from opensky_assets.transforms.enrich import Enrichment
 from opensky_assets.transforms.flights import Made, counts_of, objects_of
 from opensky_assets.transforms.inputs import Work

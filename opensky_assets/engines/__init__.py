@@ -1,0 +1,1 @@
+"""Who computes: this machine, or Spark. Not here: what is computed."""
