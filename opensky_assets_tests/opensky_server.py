@@ -51,21 +51,8 @@ class OpenSkyServer:
                 fault = server.faults.popleft() if server.faults else None
                 if fault == "expire":
                     server.valid.clear()
-                if fault == "stall":
-                    time.sleep(1.5)
-                    self.close_connection = True
-                    return
-                if fault in ("drip", "cut"):
-                    self.send_response(200)
-                    self.send_header("Content-Length", "1000")
-                    self.end_headers()
-                    for _ in range(30 if fault == "drip" else 1):
-                        try:
-                            self.wfile.write(b" ")
-                            time.sleep(0.1)
-                        except OSError:
-                            break
-                    self.close_connection = True
+                if fault in ("stall", "drip", "cut"):
+                    self.leave_waiting(fault)
                     return
                 if isinstance(fault, tuple):
                     self.answer(*fault)
@@ -73,6 +60,21 @@ class OpenSkyServer:
                     self.answer(200, {}, b"<html>maintenance</html>")
                 else:
                     self.answer(*server.flights(self.headers.get("Authorization"), url.path, asked))
+
+            def leave_waiting(self, fault: str) -> None:
+                self.close_connection = True
+                if fault == "stall":
+                    time.sleep(1.5)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                for _ in range(30 if fault == "drip" else 1):
+                    try:
+                        self.wfile.write(b" ")
+                        time.sleep(0.1)
+                    except OSError:
+                        break
 
             def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
