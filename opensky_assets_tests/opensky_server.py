@@ -17,6 +17,56 @@ CLIENT_ID, CLIENT_SECRET = "a-client", "a-secret-of-a-client"
 Answer = tuple[int, dict[str, str], bytes]
 
 
+class _Handler(BaseHTTPRequestHandler):
+    opensky: OpenSkyServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None: ...
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.answer(*self.opensky.token({name: values[0] for name, values in form.items()}))
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        self.opensky.requests.append((url.path, asked))
+        fault = self.opensky.faults.popleft() if self.opensky.faults else None
+        if fault == "expire":
+            self.opensky.valid.clear()
+        if fault in ("stall", "drip", "cut"):
+            self.leave_waiting(fault)
+            return
+        if isinstance(fault, tuple):
+            self.answer(*fault)
+        elif fault == "html":
+            self.answer(200, {}, b"<html>maintenance</html>")
+        else:
+            self.answer(*self.opensky.flights(self.headers.get("Authorization"), url.path, asked))
+
+    def leave_waiting(self, fault: str) -> None:
+        self.close_connection = True
+        if fault == "stall":
+            time.sleep(1.5)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        for _ in range(30 if fault == "drip" else 1):
+            try:
+                self.wfile.write(b" ")
+                time.sleep(0.1)
+            except OSError:
+                break
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @dataclass
 class OpenSkyServer:
     """`answers` gives the body for a path and its parameters, or `None` for 404. Each request first takes a fault from
@@ -33,57 +83,7 @@ class OpenSkyServer:
     credits: int = 4000
 
     def __enter__(self) -> OpenSkyServer:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *args: object) -> None: ...
-
-            def do_POST(self) -> None:
-                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                self.answer(*server.token({name: values[0] for name, values in form.items()}))
-
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                asked = {name: values[0] for name, values in parse_qs(url.query).items()}
-                server.requests.append((url.path, asked))
-                fault = server.faults.popleft() if server.faults else None
-                if fault == "expire":
-                    server.valid.clear()
-                if fault in ("stall", "drip", "cut"):
-                    self.leave_waiting(fault)
-                    return
-                if isinstance(fault, tuple):
-                    self.answer(*fault)
-                elif fault == "html":
-                    self.answer(200, {}, b"<html>maintenance</html>")
-                else:
-                    self.answer(*server.flights(self.headers.get("Authorization"), url.path, asked))
-
-            def leave_waiting(self, fault: str) -> None:
-                self.close_connection = True
-                if fault == "stall":
-                    time.sleep(1.5)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", "1000")
-                self.end_headers()
-                for _ in range(30 if fault == "drip" else 1):
-                    try:
-                        self.wfile.write(b" ")
-                        time.sleep(0.1)
-                    except OSError:
-                        break
-
-            def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"opensky": self}))
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         return self
