@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from opensky_assets.console import announce
+
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 VENV = ".venv"
 # Names the pins and the interpreter that the environment was made for. It says "installing" while it
@@ -82,10 +84,6 @@ def venv_python(root: Path) -> Path:
     return root / VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def say(message: str) -> None:
-    print(f"opensky-assets: {message}", file=sys.stderr, flush=True)
-
-
 def _runs_in(venv: Path) -> bool:
     return venv.is_dir() and os.path.samefile(sys.prefix, venv)
 
@@ -118,13 +116,13 @@ def _install(root: Path) -> None:
         other_python = found is not None and found.splitlines()[1:] != [os.path.realpath(python)]
         if not python.exists() or found == INSTALLING or other_python:
             base, version = find_python()
-            say(f"setting up {venv} with Python {version}: once, 1.7 GB, about a minute on a fast line")
+            announce(f"setting up {venv} with Python {version}: once, 1.7 GB, about a minute on a fast line")
             shutil.rmtree(venv, ignore_errors=True)
             venv.mkdir(exist_ok=True)
             stamp.write_text(INSTALLING, encoding="utf-8")
             _run([base, "-m", "venv", str(venv)], _environment(root), "python -m venv failed")
         else:
-            say(f"bringing {venv} in line with requirements.txt")
+            announce(f"bringing {venv} in line with requirements.txt")
             stamp.write_text(INSTALLING, encoding="utf-8")
 
         environment = _environment(root)
@@ -154,7 +152,7 @@ def _install(root: Path) -> None:
         temporary = stamp.with_name(STAMP + ".new")
         temporary.write_text(_stamp_for(root), encoding="utf-8")
         os.replace(temporary, stamp)
-        say(f"set up in {time.monotonic() - started:.0f} s")
+        announce(f"set up in {time.monotonic() - started:.0f} s")
 
 
 def find_python() -> tuple[str, str]:
@@ -258,7 +256,7 @@ def lock(path: Path, doing: str) -> Iterator[None]:
         waiting = False
         while not _try_lock(handle.fileno()):
             if not waiting:
-                say(f"another process is {doing}; waiting for it")
+                announce(f"another process is {doing}; waiting for it")
                 waiting = True
             time.sleep(0.5)
         yield

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from opensky_assets.console import error, say, show_warnings
 from opensky_assets.lake import Held, LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
 from opensky_assets.sources.keys import source_kind
@@ -29,7 +30,7 @@ def _today() -> date:
 def plan(arguments: argparse.Namespace) -> int:
     from opensky_assets.calendar import calendar, parse_range
     from opensky_assets.ingest.plan import make_plan
-    from opensky_assets.jobs.report import plan_lines, say
+    from opensky_assets.jobs.report import plan_lines
 
     settings = load_settings()
     days = calendar(_today())
@@ -45,7 +46,7 @@ def materialize(arguments: argparse.Namespace) -> int:
     from opensky_assets.calendar import Period, days_of, parse_range
     from opensky_assets.jobs.materialize import backfill
     from opensky_assets.jobs.materialize import materialize as run
-    from opensky_assets.jobs.report import say, summary_lines
+    from opensky_assets.jobs.report import summary_lines
 
     began = time.monotonic()
     missing_only = arguments.command == "backfill"
@@ -67,7 +68,7 @@ def materialize(arguments: argparse.Namespace) -> int:
 def prune(arguments: argparse.Namespace) -> int:
     from opensky_assets.ingest.plan import RAW_TABLES, is_vanished, require_no_rows
     from opensky_assets.jobs.materialize import remake
-    from opensky_assets.jobs.report import prune_lines, say
+    from opensky_assets.jobs.report import prune_lines
     from opensky_assets.lake.prune import find, past, remove
     from opensky_assets.schemas import AIRCRAFT_DATABASE
 
@@ -98,7 +99,7 @@ def prune(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    from opensky_assets.jobs.report import say, verify_lines
+    from opensky_assets.jobs.report import verify_lines
     from opensky_assets.transforms.verify import repair
     from opensky_assets.transforms.verify import verify as run
 
@@ -114,7 +115,7 @@ def replay_quarantine(arguments: argparse.Namespace) -> int:
     from opensky_assets.ingest.plan import RAW_TABLES
     from opensky_assets.ingest.replay import replay
     from opensky_assets.jobs.materialize import remake
-    from opensky_assets.jobs.report import replay_lines, say
+    from opensky_assets.jobs.report import replay_lines
 
     settings = load_settings()
     tables = [arguments.table] if arguments.table else list(RAW_TABLES)
@@ -127,7 +128,7 @@ def replay_quarantine(arguments: argparse.Namespace) -> int:
 
 def demo(arguments: argparse.Namespace) -> int:
     from opensky_assets.jobs.materialize import materialize as run
-    from opensky_assets.jobs.report import error, plan_lines, say, summary_lines
+    from opensky_assets.jobs.report import plan_lines, summary_lines
 
     began = time.monotonic()
     step = "settings"
@@ -165,7 +166,6 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def _simulate_demo(out: Path) -> None:
-    from opensky_assets.jobs.report import say
     from opensky_assets.sources.simulation.bucket import BucketExistsError, simulate
 
     try:
@@ -205,7 +205,6 @@ def service(arguments: argparse.Namespace) -> int:
 
 
 def warehouse(arguments: argparse.Namespace) -> int:
-    from opensky_assets.jobs.report import say
     from opensky_assets.lake.warehouse import rebuild_warehouse
 
     settings = load_settings()
@@ -215,7 +214,6 @@ def warehouse(arguments: argparse.Namespace) -> int:
 
 
 def sql(arguments: argparse.Namespace) -> int:
-    from opensky_assets.jobs.report import error
     from opensky_assets.jobs.sql import SqlError, run_sql
 
     query = sys.stdin.read() if arguments.query == "-" else arguments.query
@@ -228,7 +226,6 @@ def sql(arguments: argparse.Namespace) -> int:
 
 
 def tables(arguments: argparse.Namespace) -> int:
-    from opensky_assets.jobs.report import error, say
     from opensky_assets.jobs.tables import UnknownTable, column_lines, markdown, table_lines
 
     if arguments.markdown:
@@ -253,7 +250,6 @@ def probe(arguments: argparse.Namespace) -> int:
 def benchmark(arguments: argparse.Namespace) -> int:
     from opensky_assets.benchmark.history import CSV_PATH
     from opensky_assets.jobs.materialize import run_benchmark
-    from opensky_assets.jobs.report import say
     from opensky_assets.report.benchmark import PAGE
 
     given = {"table": arguments.table, "limit": arguments.limit, "workers": arguments.workers}
@@ -269,7 +265,6 @@ def benchmark(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     from opensky_assets.jobs.doctor import doctor as run
-    from opensky_assets.jobs.report import say
 
     return run(say)
 
@@ -396,8 +391,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; what the user can mend is said in one line, without a traceback."""
     from opensky_assets.calendar import OutsideCalendar
-    from opensky_assets.jobs.report import error
 
+    show_warnings()
     load_dotenv(Path.cwd() / ".env")  # also what others read, as AWS_… and JAVA_HOME; the environment wins
     given = sys.argv[1:] if argv is None else argv
     passed_on = given[:1] in (["dev"], ["simulate"])

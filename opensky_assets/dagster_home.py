@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opensky_assets.bootstrap import lock, say
+from opensky_assets.bootstrap import lock
+from opensky_assets.console import announce
 from opensky_assets.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 
 
 HEADER = "# Written by opensky-assets, out of dagster.yaml where it was called: change that one.\n"
-QUIET = "telemetry:\n  enabled: false\n"
-"""Where there is no dagster.yaml."""
+DEFAULT = """\
+telemetry:
+  enabled: false
+python_logs:
+  managed_python_loggers: [opensky_assets]
+  python_log_level: INFO
+"""
+"""The settings where there is no dagster.yaml."""
 
 POSTGRES_URL = "OPENSKY_POSTGRES_URL"
 _STORAGE = f"""
@@ -36,8 +43,8 @@ def home_below(root: Path) -> Path:
 
 def dagster_home(root: Path) -> Path:
     """The absolute DAGSTER_HOME under `root`, made if missing, with the current `dagster.yaml` of `root` in it, or,
-    where there is none, with Dagster's telemetry switched off. On POSIX only its owner can read it: events hold what
-    users configure and what logs say.
+    where there is none, the default: Dagster's telemetry is off, and it collects the package's logs. On POSIX only its
+    owner can read it: events hold what users configure and what logs say.
 
     An exported DAGSTER_HOME that is another folder is ignored, and one line says so. It does not win, because this
     folder's `dagster.yaml` would then overwrite the one of a home that may serve other projects, and because `stop` and
@@ -49,13 +56,13 @@ def dagster_home(root: Path) -> Path:
     """
     home = home_below(root)
     if (exported := os.environ.get("DAGSTER_HOME")) and Path(exported).resolve() != home.resolve():
-        say(f"DAGSTER_HOME={exported} is ignored: the history of this folder is {home}")
+        announce(f"DAGSTER_HOME={exported} is ignored: the history of this folder is {home}")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name == "posix" and home.stat().st_mode & 0o077 and home.stat().st_uid == os.geteuid():
         home.chmod(0o700)
     settings, copy = root / "dagster.yaml", home / "dagster.yaml"
     there = copy.read_text() if copy.is_file() else ""
-    own = "" if there and not there.startswith(HEADER) else QUIET
+    own = "" if there and not there.startswith(HEADER) else DEFAULT
     wanted = settings.read_text() if settings.is_file() else own
     url = load_settings().postgres_url
     if url is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObjec
 from opensky_assets.storage.telemetry import Request, recording
 from opensky_assets.transforms.airports import airports_table
 from opensky_assets.transforms.inputs import snapshot_of
+
+logger = logging.getLogger(__name__)
 
 PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
 """Sound records of no aircraft: they are quarantined, and say nothing about whether the table is damaged."""
@@ -63,15 +66,15 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
         planned = plan.of(AIRCRAFT_DATABASE.name)
         vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
         for key in vanished:
-            report(f"warning: {key} is gone from the source; its aircraft stay in the lake until another table changes")
+            logger.warning(f"{key} is gone from the source; its aircraft stay in the lake until another table changes")
         read = 0
         messages: list[str] = []
         if not lake.exists(AIRCRAFT_DATABASE.path) or any(o.status is not Status.UNCHANGED for o in planned):
             read, messages = _rebuild([o.source for o in planned], store, lake, run, settings, report)
         if not lake.exists(AIRCRAFT_DATABASE.path):
             why = "could be read" if planned else "is there, under metadata/ or at the source's root"
-            report(
-                f"warning: no aircraft table {why}: flights and states are enriched without aircraft "
+            logger.warning(
+                f"no aircraft table {why}: flights and states are enriched without aircraft "
                 "(aircraft_matched is false) until there is one"
             )
             staged = run.folder("aircraft") / "aircraft_database.parquet"

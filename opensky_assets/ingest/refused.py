@@ -17,6 +17,8 @@ from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Reason
 from opensky_assets.storage.objects import SourceObject
 
+logger = logging.getLogger(__name__)
+
 MAX_TEXT = 500
 
 
@@ -33,7 +35,7 @@ class Refused(Exception):
 def failed(error: BaseException) -> Refused:
     """What holds an object back on which the ingest raised what it does not know: a defect, with its stack trace in the
     log."""
-    logging.getLogger(__name__).error("the ingest failed", exc_info=error)
+    logger.error("the ingest failed", exc_info=error)
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return Refused(
         Reason.FAILED, f"the ingest itself failed on it ({text[:MAX_TEXT]}); please report this with the object"

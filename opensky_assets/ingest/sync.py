@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +17,8 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore
 from opensky_assets.storage.telemetry import Request, recording
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -76,9 +79,9 @@ def sync_days(
         plan = make_plan(store, lake, settings, today)
         for manifest in plan.vanished:
             if manifest.table == contract.name:
-                report(f"warning: {manifest.source.key} is gone from the source; its rows stay in the lake")
+                logger.warning(f"{manifest.source.key} is gone from the source; its rows stay in the lake")
         for message in plan.unreadable:
-            report(f"warning: {message}; it is left out of this run")
+            logger.warning(f"{message}; it is left out of this run")
         for key, held in lake.held(contract.name).items():
             if plan.is_gone(key):
                 lake.release(held)
@@ -88,7 +91,7 @@ def sync_days(
         outcomes: list[Outcome] = []
         if len(waiting) > len(chosen):
             left = len(waiting) - len(chosen)
-            report(f"warning: OPENSKY_FILE_LIMIT leaves {left} objects of these days to later runs")
+            logger.warning(f"OPENSKY_FILE_LIMIT leaves {left} objects of these days to later runs")
         if chosen:
             require_space(lake, chosen)
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")

@@ -13,6 +13,7 @@ from opensky_assets.benchmark.executors import NO_EXECUTORS, executors_used
 from opensky_assets.benchmark.monitor import Monitor
 from opensky_assets.benchmark.scenarios import Job, Measured
 from opensky_assets.calendar import days_of
+from opensky_assets.console import say
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.runner import Runner, ingest_objects, processes_for
 from opensky_assets.ingest.sync import sync_days
@@ -58,10 +59,6 @@ def _spark() -> SparkResource:
     from opensky_assets.resources.spark import SparkResource  # and Dagster with it
 
     return SparkResource()
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 def main() -> int:

@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from opensky_assets.calendar import Period, chunks_of, days_of, ranges_of
+from opensky_assets.console import say
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, make_plan, require_space
 from opensky_assets.jobs.check_results import check_lines, newest_run
-from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import (

@@ -8,8 +8,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opensky_assets.console import say
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.jobs.report import say
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
 from opensky_assets.calendar import ranges_of
+from opensky_assets.console import printable
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes
 from opensky_assets.ingest.replay import Replay
 from opensky_assets.lake import Counts, Lake
@@ -16,7 +16,6 @@ from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.prune import Pruning
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import printable
 from opensky_assets.transforms.verify import Verified
 
 SECONDS_PER_MB = {"flights": 0.15, "state_vectors": 0.07}
@@ -24,10 +23,6 @@ SECONDS_PER_MB = {"flights": 0.15, "state_vectors": 0.07}
 
 
 MOST_LISTED = 20
-
-
-def say(text: str = "") -> None:
-    print(_on_a_terminal(text), flush=True)
 
 
 def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iterable[str]:
@@ -157,11 +152,3 @@ def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) 
     if reports := [file for file in lake.files.walk("reports") if file.path.endswith("/report.html")]:
         yield f"report     {lake.address(max(reports, key=lambda page: page.modified).path)}"
     yield "UI         make dev (or: python -m opensky_assets dev), then http://127.0.0.1:3000"
-
-
-def error(text: str) -> None:
-    print(_on_a_terminal(text), file=sys.stderr, flush=True)
-
-
-def _on_a_terminal(text: str) -> str:
-    return "\n".join(map(printable, text.split("\n")))

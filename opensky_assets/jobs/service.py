@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import psutil
 
 from opensky_assets.bootstrap import lock
+from opensky_assets.console import error, say
 from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history, home_below
-from opensky_assets.jobs.report import error, say
 from opensky_assets.settings import Settings, load_settings
 
 LOOPBACK = "127.0.0.1"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from unicodedata import category
 
 from opensky_assets.calendar import Period
 from opensky_assets.storage.objects import ObjectStore
@@ -26,9 +25,6 @@ FLIGHT_ANSWER = re.compile(r"(?:^|/)(?:flights/(?:[^/]+/)*|flights_)(?:arrival|d
 
 SIMULATED_MARKER = "SIMULATED.txt"
 """An object at the root of a bucket that `sources.simulate` wrote."""
-
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Categories of Unicode: control and format characters, halves of surrogate pairs, separators of lines."""
 
 MAYBE_TABLE = re.compile(r"\.csv(?:\.gz)?$")
 
@@ -102,12 +98,6 @@ def is_metadata(key: str) -> bool:
 def may_hold_rows(key: str) -> bool:
     """Whether the first bytes of an object whose key does not name its table are worth a look."""
     return bool(MAYBE_TABLE.search(key) or is_answer_key(key)) and key.startswith(("flights/", "data/", "states/"))
-
-
-def printable(text: str) -> str:
-    """The text, as a key of the source or a message about it, with its control characters escaped: a name must not
-    move the cursor of a terminal, nor start another line of a log."""
-    return "".join(c.encode("unicode_escape").decode() if category(c) in _UNPRINTABLE else c for c in text)
 
 
 def source_kind(store: ObjectStore) -> str:

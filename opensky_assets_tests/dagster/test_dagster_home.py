@@ -1,5 +1,6 @@
 """One history for every command: its settings, its making by several processes, the runs that were killed."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -51,6 +52,30 @@ def test_without_settings_telemetry_is_off_and_what_a_user_wrote_stays(tmp_path:
     (home / "dagster.yaml").write_text("nux:\n  enabled: false\n")
     dagster_home(tmp_path)
     assert (home / "dagster.yaml").read_text() == "nux:\n  enabled: false\n"
+
+
+@pytest.mark.parametrize("file", [True, False], ids=["dagster.yaml", "no file"])
+def test_what_the_package_logs_in_a_step_is_in_the_log_of_the_run(tmp_path: Path, file: bool) -> None:
+    @dg.asset
+    def logging_asset(context: dg.AssetExecutionContext) -> None:
+        logger = logging.getLogger("opensky_assets.ingest.sync")
+        logger.debug("a detail")
+        logger.info("progress")
+        logger.warning("a warning")
+        logging.getLogger("another_library").warning("not ours")
+        context.log.info("by Dagster")
+
+    if file:
+        (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with history(dagster_home(tmp_path)) as instance:
+        run_id = dg.materialize([logging_asset], instance=instance).run_id
+        lines = [entry for entry in instance.all_logs(run_id) if entry.dagster_event is None]
+    assert [(entry.level, entry.user_message) for entry in lines] == [
+        (logging.INFO, "progress"),
+        (logging.WARNING, "a warning"),
+        (logging.INFO, "by Dagster"),
+    ]
+    assert {entry.step_key for entry in lines} == {"logging_asset"}
 
 
 def test_the_settings_load(home: Path) -> None:

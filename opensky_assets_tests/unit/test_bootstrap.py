@@ -38,7 +38,7 @@ def test_the_checkout_is_found_and_an_installed_package_is_none(tmp_path: Path) 
     assert bootstrap.checkout_root() == ROOT
     installed = tmp_path / "site-packages" / "opensky_assets"
     installed.mkdir(parents=True)
-    for name in ("__init__.py", "bootstrap.py"):
+    for name in ("__init__.py", "bootstrap.py", "console.py"):
         shutil.copy(ROOT / "opensky_assets" / name, installed)
     question = "from opensky_assets import bootstrap; print(bootstrap.checkout_root())"
     command = [sys.executable, "-S", "-c", question]
@@ -97,7 +97,7 @@ def test_compiled_modules_are_kept_where_they_may_not_lie_beside_sources(
 def test_the_environment_of_another_checkout_is_left_alone(tmp_path: Path) -> None:
     here, other = tmp_path / "here", tmp_path / "other" / ".venv"
     (here / "opensky_assets").mkdir(parents=True)
-    code = [f"opensky_assets/{name}.py" for name in ("__init__", "__main__", "bootstrap", "devtools")]
+    code = [f"opensky_assets/{name}.py" for name in ("__init__", "__main__", "bootstrap", "console", "devtools")]
     for name in ("requirements.txt", "pyproject.toml", *code):
         shutil.copy(ROOT / name, here / name)
     (other / "bin").mkdir(parents=True)
