@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.storage.files import LocalFiles
 from opensky_assets.storage.objects import LocalStore, ObjectStore, SourceObject
-from opensky_assets.storage.telemetry import Request, TimedFile
+from opensky_assets.storage.telemetry import Request, TimedFile, recording
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.object_server import PIECE, Behaviour, ObjectServer, Served, TokenBucket, varying
 from opensky_assets_tests.serving import serving
@@ -190,7 +190,7 @@ MORE_NOT_THROTTLED: dict[str, Make] = {
 class Run:
     """`served`: what the server logged, in order."""
 
-    requests: list[Request]
+    requests: Sequence[Request]
     samples: list[Sample]
     workers: int
     started_at: float
@@ -221,10 +221,10 @@ def ingest(bucket: Bucket, lake: Path, load: Load, workers: int) -> Run:
             store, served = server.store, server.served
         if load.burners:
             stack.enter_context(burning(load.burners, load.burners_after_s))
-        monitor = stack.enter_context(Monitor())
+        monitor, requests = stack.enter_context(Monitor()), stack.enter_context(recording())
         started = time.time()
         settings = Settings(_env_file=None, workers=workers)
         done = sync_days(STATE_VECTORS, bucket.days, store, Lake(files), settings, TODAY, lambda text: None)
         ended = time.time()
     assert not done.failed and len(done.read) == len(bucket.sizes), done.messages
-    return Run(done.requests, monitor.samples, workers, started, ended, served)
+    return Run(requests.latest, monitor.samples, workers, started, ended, served)

@@ -30,7 +30,6 @@ from opensky_assets.benchmark.selection import (
     select,
     warm_up,
 )
-from opensky_assets.benchmark.throttle import REFUSALS
 from opensky_assets.benchmark.verdict import judge
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.runner import cores
@@ -39,7 +38,7 @@ from opensky_assets.schemas import BENCHMARK_RUNS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore, SourceError
-from opensky_assets.storage.telemetry import Request
+from opensky_assets.storage.telemetry import Recording
 
 SMALLEST = 5
 SHARES = (0.2, 0.5, 1.0)
@@ -98,7 +97,7 @@ class Measured:
 
     usage: Usage
     samples: list[Sample]
-    requests: list[Request]
+    requests: Recording
     processes: int
     records: int
     held_back: int
@@ -108,16 +107,17 @@ class Measured:
     def columns(self) -> Row:
         """The measured columns of a row, but for the verdict."""
         usage = {name: value for name, value in asdict(self.usage).items() if name in BENCHMARK_RUNS.by_name}
+        totals = self.requests.totals
         return usage | {
             "started_at": datetime.fromtimestamp(self.usage.started_at, UTC),
             "processes": self.processes,
             "session_s": self.session_s,
             "rows": self.records,
             "held_back": self.held_back,
-            "received_bytes": sum(request.received_bytes for request in self.requests),
-            "requests": len(self.requests),
-            "retries": sum(request.retry > 0 for request in self.requests),
-            "refused": sum(request.status in REFUSALS for request in self.requests),
+            "received_bytes": totals.received_bytes,
+            "requests": totals.requests,
+            "retries": totals.retries,
+            "refused": totals.refusals,
             "executor_task_s": self.executors.task_s,
             "executor_peak_bytes": self.executors.peak_bytes,
             "missing": [*self.usage.missing, *self.executors.missing],
@@ -128,7 +128,7 @@ class Measured:
         began, ended = self.usage.started_at, self.usage.started_at + self.usage.duration_s
         # What executors on other machines use is not in the samples, which are of this one.
         samples = self.samples if self.executors == NO_EXECUTORS else []
-        verdict = judge(self.requests, samples, self.processes, began, ended, curve, files)
+        verdict = judge(self.requests.latest, samples, self.processes, began, ended, curve, files)
         return {
             "verdict": str(verdict.kind),
             "confidence": verdict.confidence,

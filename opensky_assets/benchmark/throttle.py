@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from opensky_assets.benchmark.changes import Floats, change_points, separation
 from opensky_assets.benchmark.run import Run
+from opensky_assets.storage.telemetry import REFUSALS
 
-REFUSALS = (429, 503)
 LEAST_REFUSED_OBJECTS, LEAST_REFUSED = 2, 0.01
 """Refusals of fewer objects, or of a smaller share of the requests, are trouble of one object or a server's hiccup."""
 

@@ -26,7 +26,6 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObject
-from opensky_assets.storage.telemetry import Request, recording
 from opensky_assets.transforms.airports import airports_table
 from opensky_assets.transforms.inputs import snapshot_of
 
@@ -38,15 +37,13 @@ PLACEHOLDERS = (Reason.JUNK_ICAO24, Reason.NULL_KEY)
 
 @dataclass(frozen=True)
 class ReferenceReport:
-    """What the aircraft database is made of now. `messages`: one a table that was held back. `requests`: all that were
-    made of the source for it."""
+    """What the aircraft database is made of now. `messages`: one a table that was held back."""
 
     manifests: dict[str, Manifest]
     read: int
     messages: list[str]
     rows: int
     snapshot: str
-    requests: list[Request]
 
     @property
     def total(self) -> Counts:
@@ -61,7 +58,7 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
     has none, an empty database is published, so that flights are enriched without aircraft until there is one.
     """
     lake.claim(store.uri, source_kind(store))
-    with recording() as requests, lake.files.lock("aircraft.lock"), lake.run([AIRCRAFT_DATABASE.name]) as run:
+    with lake.files.lock("aircraft.lock"), lake.run([AIRCRAFT_DATABASE.name]) as run:
         plan = make_plan(store, lake, settings, today)
         planned = plan.of(AIRCRAFT_DATABASE.name)
         vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
@@ -82,7 +79,7 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
             lake.files.swap(staged, AIRCRAFT_DATABASE.path, "")
     manifests = lake.manifests(AIRCRAFT_DATABASE.name)
     rows = lake.parquet(AIRCRAFT_DATABASE.path).metadata.num_rows
-    return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE), requests)
+    return ReferenceReport(manifests, read, messages, rows, snapshot_of(lake, AIRCRAFT_DATABASE))
 
 
 def _rebuild(

@@ -28,7 +28,7 @@ from opensky_assets.lake.lake import FORGOTTEN
 from opensky_assets.schemas import Reason
 from opensky_assets.storage.files import Overtaken
 from opensky_assets.storage.objects import ObjectGone, ObjectStore, SourceError, SourceObject
-from opensky_assets.storage.telemetry import Request, record, recording
+from opensky_assets.storage.telemetry import Recording, record, recording
 
 SMALL_BYTES = 48 << 20
 """Below this much to read, starting processes costs more than it saves."""
@@ -63,7 +63,7 @@ class Attempted:
     """What became of an object in another process, and the requests made for it."""
 
     outcome: Outcome
-    requests: list[Request]
+    requests: Recording
 
 
 T = TypeVar("T")

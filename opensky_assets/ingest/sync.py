@@ -16,7 +16,6 @@ from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore
-from opensky_assets.storage.telemetry import Request, recording
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +34,7 @@ class DayFacts:
 @dataclass(frozen=True)
 class SyncReport:
     """`days`: what the lake has now of the days asked for. `holes`: asked for, and no object read has rows of them.
-    `failed`: days that an object, named with its message, would have given. `requests`: all that were made of the
-    source for it, the plan's looks at unknown objects included."""
+    `failed`: days that an object, named with its message, would have given."""
 
     table: str
     days: dict[str, DayFacts]
@@ -46,7 +44,6 @@ class SyncReport:
     read: list[Manifest]
     unchanged: int
     data_version: str
-    requests: list[Request]
 
     @property
     def good_days(self) -> list[str]:
@@ -75,7 +72,7 @@ def sync_days(
 ) -> SyncReport:
     """Let `runner` ingest every new or changed object that may hold rows of `days`; each whole, with all its days."""
     lake.claim(store.uri, source_kind(store))
-    with recording() as requests, lake.run([contract.name]) as run:
+    with lake.run([contract.name]) as run:
         plan = make_plan(store, lake, settings, today)
         for manifest in plan.vanished:
             if manifest.table == contract.name:
@@ -97,7 +94,7 @@ def sync_days(
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
             tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
             outcomes = runner(tasks, store, lake, run, settings.workers, report)
-    return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting), requests)
+    return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))
 
 
 def _report(
@@ -107,7 +104,6 @@ def _report(
     cut: list[Planned],
     outcomes: Sequence[Outcome],
     unchanged: int,
-    requests: list[Request],
 ) -> SyncReport:
     manifests = lake.manifests(contract.name)
     facts = day_facts(manifests, days)
@@ -134,7 +130,6 @@ def _report(
         [o for o in outcomes if isinstance(o, Manifest)],
         unchanged,
         version.hexdigest()[:16],
-        requests,
     )
 
 

@@ -20,9 +20,13 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.settings import Settings, load_settings
 from opensky_assets.sources.keys import read_key
+from opensky_assets.storage.telemetry import recording
 
 if TYPE_CHECKING:
     from opensky_assets.resources.spark import SparkResource
+
+MOST_REQUESTS_AN_OBJECT = 100
+"""More than one takes on average, so that the verdict sees each request of the run."""
 
 
 def measure(job: Job, settings: Settings) -> Measured:
@@ -41,7 +45,7 @@ def measure(job: Job, settings: Settings) -> Measured:
     periods = [facts.period for key in job.selection.objects if (facts := read_key(key)) and facts.period]
     days = sorted({day for period in periods for day in days_of(period)})
     lake = Lake.at(Path(job.folder, "lake"))
-    with Monitor() as monitor:
+    with Monitor() as monitor, recording(MOST_REQUESTS_AN_OBJECT * len(job.selection.objects)) as requests:
         done = sync_days(RAW_TABLES[job.table], days, job.selection, lake, settings, job.today, say, runner)
     executors = NO_EXECUTORS
     if spark is not None:
@@ -51,7 +55,7 @@ def measure(job: Job, settings: Settings) -> Measured:
         spark.stop()
     records = sum(manifest.total.read for manifest in done.read)
     return Measured(
-        monitor.usage, monitor.samples, done.requests, processes, records, len(done.messages), session_s, executors
+        monitor.usage, monitor.samples, requests, processes, records, len(done.messages), session_s, executors
     )
 
 

@@ -7,27 +7,27 @@ from typing import Any
 import dagster as dg
 
 from opensky_assets.benchmark.monitor import Monitor
-from opensky_assets.storage.telemetry import Request, recording
+from opensky_assets.storage.telemetry import Recording, recording
 
 
 class Measured:
     """What was used in a block of `MonitorResource.measure`, once it is over."""
 
-    def __init__(self, monitor: Monitor, requests: list[Request]) -> None:
+    def __init__(self, monitor: Monitor, requests: Recording) -> None:
         self._monitor, self._requests = monitor, requests
 
     def figures(self, rows: int = 0) -> dict[str, Any]:
         """Seconds, core-seconds and megabytes of this process and its children, Dagster included; what could not be
         counted is left out. `rows` is what the work was done on: of none there is no speed."""
         usage = self._monitor.usage
-        received = sum(request.received_bytes for request in self._requests)
+        totals = self._requests.totals
         found: dict[str, float | None] = {
             "duration_s": usage.duration_s,
             "cpu_s": usage.cpu_s,
             "peak_memory_mb": usage.peak_rss_bytes / 1e6,
             "read_mb": None if usage.read_bytes is None else usage.read_bytes / 1e6,
             "written_mb": None if usage.written_bytes is None else usage.written_bytes / 1e6,
-            "received_mb": received / 1e6 if self._requests else None,
+            "received_mb": totals.received_bytes / 1e6 if totals.requests else None,
             "rows_per_s": rows / usage.duration_s if rows else None,
         }
         return {name: round(value, 3) for name, value in found.items() if value is not None}
@@ -52,5 +52,5 @@ class MonitorResource(dg.ConfigurableResource):
 
     @contextmanager
     def measure(self) -> Iterator[Measured]:
-        with Monitor(self.interval_s) as monitor, recording() as requests:
+        with Monitor(self.interval_s) as monitor, recording(limit=0) as requests:
             yield Measured(monitor, requests)

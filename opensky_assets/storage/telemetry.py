@@ -1,13 +1,21 @@
-"""What a source's store tells of each request that it makes, to whoever listens with `recording()`."""
+"""What a source's store tells of each request that it makes, to whoever is `observing`."""
 
 from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
+
+REFUSALS = (429, 503)
+"""Answers of a server that wants to be asked less often."""
+
+MOST_KEPT = 10_000
+"""So many requests a recording keeps, some megabytes; of more it knows the totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +43,86 @@ class Request:
     reading_s: float = 0.0
 
 
-_listening: ContextVar[list[Request] | None] = ContextVar("requests", default=None)
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over requests."""
+
+    requests: int = 0
+    received_bytes: int = 0
+    retries: int = 0
+    refusals: int = 0
+
+    @classmethod
+    def of(cls, request: Request) -> Totals:
+        return cls(1, request.received_bytes, int(request.retry > 0), int(request.status in REFUSALS))
+
+    def __add__(self, more: Totals) -> Totals:
+        return Totals(
+            self.requests + more.requests,
+            self.received_bytes + more.received_bytes,
+            self.retries + more.retries,
+            self.refusals + more.refusals,
+        )
+
+
+class Observer(Protocol):
+    """Whoever wants to know of requests. It must be quick, since reads wait for it, and must not grow with them."""
+
+    def observe(self, request: Request) -> None:
+        """A request has ended."""
+
+    def add(self, totals: Totals) -> None:
+        """Requests have ended of which only the sums are known, since another process made too many to keep."""
+
+
+class Recording:
+    """An observer that keeps the latest requests, at most `limit` of them, and the totals of all."""
+
+    def __init__(self, limit: int = MOST_KEPT) -> None:
+        self.latest: deque[Request] = deque(maxlen=limit)
+        self.older = Totals()
+        """Of the requests that are not among the latest."""
+
+    @property
+    def totals(self) -> Totals:
+        return sum(map(Totals.of, self.latest), self.older)
+
+    def observe(self, request: Request) -> None:
+        if len(self.latest) == self.latest.maxlen:
+            self.older += Totals.of(self.latest[0] if self.latest else request)
+        self.latest.append(request)
+
+    def add(self, totals: Totals) -> None:
+        self.older += totals
+
+
+_observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=())
 
 
 @contextmanager
-def recording() -> Iterator[list[Request]]:
-    """A list that all requests of this thread end up in, as they end. Recordings may be within one another; each has
-    the requests of those within it."""
-    outer = _listening.get()
-    requests: list[Request] = []
-    token = _listening.set(requests)
+def observing(observer: Observer) -> Iterator[None]:
+    """Tell `observer` of each request of this thread, as it ends, beside those who observe already."""
+    token = _observers.set((*_observers.get(), observer))
     try:
-        yield requests
+        yield
     finally:
-        _listening.reset(token)
-        if outer is not None:
-            outer.extend(requests)
+        _observers.reset(token)
 
 
-def record(requests: Iterable[Request]) -> None:
-    """Add requests that were made elsewhere, in a process that this one set to work."""
-    if (listening := _listening.get()) is not None:
-        listening.extend(requests)
+@contextmanager
+def recording(limit: int = MOST_KEPT) -> Iterator[Recording]:
+    """A new recording of the requests of this thread."""
+    requests = Recording(limit)
+    with observing(requests):
+        yield requests
+
+
+def record(requests: Recording) -> None:
+    """Tell the observers of requests that were made elsewhere, in a process that this one set to work."""
+    for observer in _observers.get():
+        for request in requests.latest:
+            observer.observe(request)
+        observer.add(requests.older)
 
 
 class Attempt:
@@ -96,21 +162,19 @@ class Attempt:
         if self._over:
             return
         self._over = True
-        record(
-            [
-                Request(
-                    self._key,
-                    self._started_at,
-                    self._first_byte_s,
-                    self._last - self._began,
-                    self._received,
-                    self._status,
-                    self._retry,
-                    self._wait_s,
-                    self._reading_s,
-                )
-            ]
+        request = Request(
+            self._key,
+            self._started_at,
+            self._first_byte_s,
+            self._last - self._began,
+            self._received,
+            self._status,
+            self._retry,
+            self._wait_s,
+            self._reading_s,
         )
+        for observer in _observers.get():
+            observer.observe(request)
 
 
 class TimedFile(io.RawIOBase):

@@ -25,6 +25,7 @@ from opensky_assets.sources.simulate import simulate
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.s3_files import S3Files
+from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.buckets import TODAY, files_of, put, write_half_a_year
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.unit.ingest.test_runner import DeadlyStore
@@ -64,12 +65,15 @@ def test_state_hours_become_the_same_files(hours, tmp_path, session, monkeypatch
 
 def test_flight_lists_with_broken_records_and_a_damaged_object_become_the_same_files(lists, tmp_path, session):
     one, two = LocalLake.at(tmp_path / "one"), LocalLake.at(tmp_path / "two")
-    local = sync_days(FLIGHTS, YEAR, LocalStore(lists), one, SETTINGS, TODAY, print)
-    spark = sync_days(FLIGHTS, YEAR, LocalStore(lists), two, SETTINGS, TODAY, print, SparkRunner(session.sparkContext))
+    runner = SparkRunner(session.sparkContext)
+    with recording() as on_local:
+        local = sync_days(FLIGHTS, YEAR, LocalStore(lists), one, SETTINGS, TODAY, print)
+    with recording() as on_spark:
+        spark = sync_days(FLIGHTS, YEAR, LocalStore(lists), two, SETTINGS, TODAY, print, runner)
     assert files_of(two.root) == files_of(one.root)
     assert spark.failed == local.failed and {day[:7] for day in spark.failed} == {"2019-04"}
     assert spark.summary() == local.summary() and spark.data_version == local.data_version
-    received = [sorted((r.key, r.received_bytes) for r in report.requests) for report in (local, spark)]
+    received = [sorted((r.key, r.received_bytes) for r in requests.latest) for requests in (on_local, on_spark)]
     assert received[0] == received[1] and len(received[0]) == 6
 
 

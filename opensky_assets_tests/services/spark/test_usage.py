@@ -22,6 +22,7 @@ from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.storage.objects import LocalStore
+from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.buckets import TODAY
 from opensky_assets_tests.commands import ROOT
 from opensky_assets_tests.loads import burn, hold, write
@@ -95,10 +96,11 @@ def test_what_workers_received_is_what_the_server_sent(session: SparkSession, ho
     with serving(ObjectServer(hours)) as server:
         runner = SparkRunner(session.sparkContext)
         lake = Lake.at(tmp_path / "lake")
-        done = sync_days(STATE_VECTORS, ["2022-06-25"], server.store, lake, SETTINGS, TODAY, print, runner)
+        with recording() as requests:
+            done = sync_days(STATE_VECTORS, ["2022-06-25"], server.store, lake, SETTINGS, TODAY, print, runner)
         sent = [one.bytes for one in server.served if one.key.startswith("states/")]
     assert len(done.read) == len(sent) == 6
-    assert sum(request.received_bytes for request in done.requests) == sum(one.bytes for one in server.served)
+    assert requests.totals.received_bytes == sum(one.bytes for one in server.served)
 
 
 def run(hours: Path, engine: str, folder: Path) -> Measured:
@@ -116,7 +118,7 @@ def test_a_run_on_spark_is_measured_like_one_on_this_machine(
     monkeypatch.setenv("OPENSKY_SPARK_MEMORY", "1g")
     one, other = run(hours, "local", tmp_path / "one"), run(hours, "spark", tmp_path / "other")
     assert one.records == other.records > 0
-    received = [sum(request.received_bytes for request in each.requests) for each in (one, other)]
+    received = [each.requests.totals.received_bytes for each in (one, other)]
     assert received[0] == received[1] > 0
     assert one.session_s is None and (other.session_s or 0) > 1 and other.processes == 2
     assert other.usage.peak_rss_bytes > one.usage.peak_rss_bytes + 200e6  # Java is in the tree

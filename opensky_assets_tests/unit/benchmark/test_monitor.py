@@ -147,8 +147,8 @@ def test_what_the_source_layer_received_is_what_the_server_sent(tmp_path: Path) 
         with Monitor() as monitor, recording() as requests:
             assert download(server.store, sizes) == 100 * MB
         sent = sum(one.bytes for one in server.served)
-    assert sent == sum(request.received_bytes for request in requests) == 100 * MB
-    assert len(requests) == len(server.served) == 4
+    assert sent == requests.totals.received_bytes == 100 * MB
+    assert requests.totals.requests == len(server.served) == 4
     assert (monitor.usage.machine_received_bytes or 0) < 10 * MB  # loopback is no network
 
 

@@ -26,6 +26,7 @@ from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import LocalStore
+from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.buckets import TODAY, put, write_half_a_year
 
 SETTINGS = Settings(_env_file=None)
@@ -71,11 +72,12 @@ def test_objects_read_several_times_over_are_objects_of_their_own(tmp_path: Path
     objects = objects_of(store, "flights", SETTINGS, TODAY, Lake.at(tmp_path / "empty"))[:3]
     selection, lake = select(store, objects, 7), Lake.at(tmp_path / "lake")
     days = [date(2019, month, day).isoformat() for month in (1, 2, 3) for day in range(1, 29)]
-    done = sync_days(FLIGHTS, days, selection, lake, SETTINGS, TODAY, print)
+    with recording() as requests:
+        done = sync_days(FLIGHTS, days, selection, lake, SETTINGS, TODAY, print)
     assert len(done.read) == 7 and not done.failed
     assert sorted(manifest.read for manifest in done.read) == [201] * 7
     assert len({manifest.source.key for manifest in done.read}) == 7
-    assert sum(request.received_bytes for request in done.requests) == sum(objects[n % 3].size for n in range(7))
+    assert requests.totals.received_bytes == sum(objects[n % 3].size for n in range(7))
     assert source_kind(selection) == "simulated"
 
 

@@ -18,6 +18,7 @@ from opensky_assets.schemas import FLIGHTS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.storage.files import LakeUnavailable
 from opensky_assets.storage.objects import LocalStore
+from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put, write_half_a_year
 from opensky_assets_tests.commands import ROOT
 from opensky_assets_tests.lakes import LocalLake
@@ -38,18 +39,20 @@ def sync(bucket, lake, workers):
 
 def test_a_pool_of_processes_writes_the_same_files(bucket, tmp_path, monkeypatch):
     one, two = LocalLake.at(tmp_path / "one"), LocalLake.at(tmp_path / "two")
-    alone, _ = sync(bucket, one, 1)
+    with recording() as requests_alone:
+        alone, _ = sync(bucket, one, 1)
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
-    together, said = sync(bucket, two, 2)
+    with recording() as requests_together:
+        together, said = sync(bucket, two, 2)
     assert files_of(one.root) == files_of(two.root)
     assert {m.source.key for m in alone.read} == {m.source.key for m in together.read}
     assert len(together.read) == 5 and together.failed == alone.failed
     assert {day[:7] for day in together.failed} == {"2019-04"}
     assert said[-1].startswith("6 of 6 objects, 1,005 records")
     sizes = [(item.key, item.size) for item in LocalStore(bucket).list()]
-    for report in (alone, together):
-        assert sorted((r.key, r.received_bytes) for r in report.requests) == sizes
-        assert all(r.status is None and 0 < r.reading_s <= r.duration_s for r in report.requests)
+    for requests in (requests_alone, requests_together):
+        assert sorted((r.key, r.received_bytes) for r in requests.latest) == sizes
+        assert all(r.status is None and 0 < r.reading_s <= r.duration_s for r in requests.latest)
     assert not two.path("_staging").exists()
 
 

@@ -127,8 +127,9 @@ def test_a_read_has_a_limit_in_all(server: Server, monkeypatch: pytest.MonkeyPat
 def test_each_attempt_is_on_record_with_what_came_of_it(server: Server) -> None:
     server.plan = ["503", "break 70000", "429 1", "whole"]
     before = time.time()
-    with recording() as requests, server.store.open(ITEM) as body:
+    with recording() as recorded, server.store.open(ITEM) as body:
         assert body.read() == BODY
+    requests = list(recorded.latest)
     assert [r.status for r in requests] == [503, 200, 429, 206]
     assert [r.received_bytes for r in requests] == [0, 70_000, 0, len(BODY) - 70_000]
     assert [r.retry for r in requests] == [0, 1, 2, 3]
@@ -139,10 +140,10 @@ def test_each_attempt_is_on_record_with_what_came_of_it(server: Server) -> None:
 
 
 def test_a_reader_that_takes_its_time_is_not_waiting_for_the_server(server: Server) -> None:
-    with recording() as requests, server.store.open(ITEM) as body:
+    with recording() as recorded, server.store.open(ITEM) as body:
         while body.read(100_000):
             time.sleep(0.2)
-    (request,) = requests
+    (request,) = recorded.latest
     assert request.received_bytes == len(BODY)
     assert request.reading_s < 0.2 and (request.first_byte_s or 9) < 0.2
 
@@ -151,17 +152,18 @@ def test_an_answer_that_never_comes_is_on_record_too(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(s3_objects, "RESUMES", 1)
     with serving(Server()) as gone:
         store = gone.store
-    with recording() as requests, pytest.raises(ObjectGone):
+    with recording() as recorded, pytest.raises(ObjectGone):
         store.open(ITEM)
-    assert [(r.status, r.first_byte_s, r.received_bytes, r.retry) for r in requests] == [
+    assert [(r.status, r.first_byte_s, r.received_bytes, r.retry) for r in recorded.latest] == [
         (None, None, 0, n) for n in (0, 1)
     ]
 
 
 def test_whether_an_object_is_still_the_same_is_asked_again_where_the_server_says_later(server: Server) -> None:
     server.plan = ["503 1", "whole"]
-    with recording() as requests:
+    with recording() as recorded:
         server.store.verify(ITEM)
+    requests = list(recorded.latest)
     assert [(r.status, r.received_bytes, r.retry) for r in requests] == [(503, 0, 0), (200, 0, 1)]
     assert requests[1].wait_s >= 1
     server.plan = ["changed"]
