@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         return self.year in (None, day.year) and self.month in (None, day.month) and self.day in (None, day.day)
 
 
+def variables() -> list[str]:
+    """The names of all settings in the environment."""
+    return [f"OPENSKY_{name.upper()}" for name in Settings.model_fields]
+
+
 def codes_in(text: str) -> list[str]:
     """Codes by commas, in capitals."""
     return [code.strip().upper() for code in text.split(",") if code.strip()]

@@ -19,7 +19,7 @@ from opensky_assets.engines.spark.session import SparkUnavailable, prepare_proce
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE
-from opensky_assets.settings import Settings, SettingsError, load_settings
+from opensky_assets.settings import Settings, SettingsError, load_settings, variables
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.files import nearest_folder
 from opensky_assets.storage.objects import SourceError, open_source
@@ -65,10 +65,9 @@ def findings() -> Iterator[Finding]:
         yield Finding("settings", "cannot be used", str(error))
         return
     yield Finding("settings", f"source {settings.source}, lake {settings.lake}, engine {settings.engine}")
-    known = {f"OPENSKY_{name.upper()}" for name in Settings.model_fields}
     # A run tells dbt its database and lake by variables of its own.
     given = {name for name in os.environ if name.startswith("OPENSKY_") and not name.startswith("OPENSKY_DBT_")}
-    for name in sorted(given - known):
+    for name in sorted(given - set(variables())):
         yield Finding("settings", name, "no setting has this name; the README and docs/automation.md list them")
     yield _memory(settings)
     yield _source(settings)

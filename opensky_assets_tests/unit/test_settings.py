@@ -1,11 +1,14 @@
 """Settings: what may stand in them, and what is said of what may not."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from opensky_assets.settings import Settings, SettingsError, load_settings
+from opensky_assets.settings import Settings, SettingsError, load_settings, variables
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +27,24 @@ def test_all_are_optional():
     assert settings.year is settings.month is settings.day is settings.file_limit is settings.workers is None
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields])
+def names_in_tables(text):
+    """Of `OPENSKY_SOURCE_ENDPOINT`, `_REGION` the second is OPENSKY_SOURCE_REGION."""
+    full = ""
+    for row in re.findall(r"^\| (`OPENSKY_.*?) \|", text, re.MULTILINE):
+        for name in re.findall(r"`(\w+)`", row):
+            full = name if name.startswith("OPENSKY") else full.rpartition("_")[0] + name
+            yield full
+
+
+def test_the_documentation_has_each_and_no_other():
+    text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/automation.md"))
+    in_tables = set(names_in_tables(text))
+    assert in_tables <= set(variables()) <= in_tables | set(re.findall(r"OPENSKY_\w+", text))
+
+
+@pytest.mark.parametrize("name", variables())
 def test_empty_means_unset(name, monkeypatch):
-    monkeypatch.setenv(f"OPENSKY_{name.upper()}", "")
+    monkeypatch.setenv(name, "")
     assert load_settings() == Settings(_env_file=None)
 
 
