@@ -10,7 +10,21 @@ import pytest
 import opensky_assets
 
 PACKAGE = Path(opensky_assets.__file__).parent
-DOMAIN = ("schemas", "calendar", "settings", "storage", "sources", "lake", "ingest", "transforms", "engines", "benchmark", "report", "alerts")
+DOMAIN = (
+    "schemas",
+    "calendar",
+    "console",
+    "settings",
+    "storage",
+    "lake",
+    "sources",
+    "ingest",
+    "transforms",
+    "engines",
+    "benchmark",
+    "report",
+    "alerts",
+)
 """They know about flights, files or engines, and not about Dagster."""
 
 CLASSES = ("resources", "io_managers", "checks")
