@@ -16,6 +16,7 @@ from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake
 from opensky_assets.lake.warehouse import quoted
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Contract
+from opensky_assets.schemas.types import Kind, type_of
 from opensky_assets.storage.files import Overtaken
 from opensky_assets.transforms.enrich import UTC, Enrichment
 from opensky_assets.transforms.flights import Made, counts_of, objects_of
@@ -78,7 +79,7 @@ def _batches(
                 start, end = (ibis.literal(at) for at in chunk.between)
                 rows = rows.filter((epoch_us(rows[time]) >= start) & (epoch_us(rows[time]) < end))
                 rows = first_of_each(rows, what.raw, "filename")
-            times = {f.name: rows[f.name].cast(UTC) for f in what.raw.schema if pa.types.is_timestamp(f.type)}
+            times = {f.name: rows[f.name].cast(UTC) for f in what.raw.schema if type_of(f.type).kind is Kind.TIME}
             query = what.expression(rows.mutate(day=rows.day.cast("date"), **times), *tables, snapshot)
             if what.order:
                 query = query.order_by(["day", *what.order])

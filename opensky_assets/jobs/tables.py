@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from opensky_assets.lake import Lake
 from opensky_assets.lake.warehouse import OD_MATRIX_BETWEEN, RANGES
 from opensky_assets.schemas.contract import Column
 from opensky_assets.schemas.tables import TABLES, Table
+from opensky_assets.schemas.types import type_of
 
 GROUPS = {
     "reference": "Reference tables",
@@ -47,7 +46,7 @@ def column_lines(lake: Lake, name: str) -> Iterator[str]:
     if found.daily:
         rows.append(("day", "date", "UTC day", f"Partition, in the path only: the day of {found.day}"))
     rows += [
-        (c.name, _type(c), c.unit or "", c.description + ("" if c.nullable else " (never empty)"))
+        (c.name, type_of(c.type).doc, c.unit or "", c.description + ("" if c.nullable else " (never empty)"))
         for c in found.contract.columns
     ]
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
@@ -62,13 +61,6 @@ def _held(lake: Lake, table: Table) -> str:
     if not days:
         return "no day"
     return f"{len(days)} day{'s' if len(days) > 1 else ''}, {days[0]} to {days[-1]}"
-
-
-def _type(column: Column) -> str:
-    named = {pa.string(): "text", pa.float64(): "double", pa.bool_(): "boolean", pa.date32(): "date"}
-    if pa.types.is_timestamp(column.type):
-        return "timestamp" if column.type.tz else "timestamp without zone"
-    return named.get(column.type, str(column.type))
 
 
 # --- Markdown ----------------------------------------------------------------------------------------------------
@@ -152,7 +144,7 @@ def _columns(columns: tuple[Column, ...]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- |"
     for column in columns:
         yield (
-            f"| `{column.name}` | {_type(column)} | {column.unit or ''} | {_cell(column.description)} | "
+            f"| `{column.name}` | {type_of(column.type).doc} | {column.unit or ''} | {_cell(column.description)} | "
             f"{'can be' if column.nullable else 'never'} | {_plausible(column)} |"
         )
     yield ""

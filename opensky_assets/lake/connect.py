@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from opensky_assets.lake.lake import Lake, open_lake
 from opensky_assets.lake.warehouse import quoted, range_statements, view_statements
 from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.types import type_of
 from opensky_assets.settings import load_settings
 
 
@@ -41,25 +41,10 @@ def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
             hive = ", hive_partitioning = true, hive_types = {'day': DATE}" if table.daily else ""
             connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{hive})")
         else:
-            columns = [f"NULL::{_sql_type(field.type)} AS {field.name}" for field in table.contract.schema]
+            columns = [f"NULL::{type_of(field.type).duckdb} AS {field.name}" for field in table.contract.schema]
             columns += ["NULL::DATE AS day"] if table.daily else []
             connection.execute(f"CREATE VIEW {table.name} AS SELECT {', '.join(columns)} WHERE false")
     for table in TABLES:
         for _, statement in range_statements(table.name):
             connection.execute(statement)
     return connection
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    return {
-        pa.string(): "VARCHAR",
-        pa.int8(): "TINYINT",
-        pa.int64(): "BIGINT",
-        pa.float64(): "DOUBLE",
-        pa.bool_(): "BOOLEAN",
-        pa.date32(): "DATE",
-    }[kind]

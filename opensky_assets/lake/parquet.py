@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from opensky_assets.lake.manifest import OutputFile
+from opensky_assets.schemas.types import Kind, type_of
 
 ROW_GROUP_ROWS = 250_000
 BUFFERED_ROWS = 1_000_000
@@ -76,7 +77,7 @@ class DayFiles:
                 self.schema.with_metadata(dict(self.metadata)) if self.metadata else self.schema,
                 compression="zstd",
                 compression_level=self.compression_level,
-                use_dictionary=[f.name for f in self.schema if pa.types.is_string(f.type) or f.name in self.dictionary],
+                use_dictionary=[f.name for f in self.schema if f.name in self.dictionary or _is_text(f.type)],
                 column_encoding={name: "DELTA_BINARY_PACKED" for name in self.delta} or None,
                 write_page_index=True,
             )
@@ -98,6 +99,10 @@ class DayFiles:
             staged[path] = state.staged
             outputs.append(OutputFile(path, state.rows, state.staged.stat().st_size))
         return staged, outputs
+
+
+def _is_text(arrow: pa.DataType) -> bool:
+    return type_of(arrow).kind is Kind.TEXT
 
 
 def split_days(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:

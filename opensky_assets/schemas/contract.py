@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+
+from opensky_assets.schemas.reasons import Reason
+from opensky_assets.schemas.types import Kind, UnknownType, polars_type, type_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -24,7 +31,8 @@ class Column:
     """One column of a table.
 
     `minimum` and `maximum` bound what is *plausible*, in `unit`: a value outside stays in the table and is
-    counted by a check. `pattern` and `nullable` are the contract: a row that breaks them is quarantined.
+    counted by a check. `type`, `pattern` and `nullable` are the contract: a row that breaks them is quarantined.
+    Raises `UnknownType` for a type that `schemas/types.py` does not have.
     """
 
     name: str
@@ -35,6 +43,9 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     pattern: str | None = None
+    """Only for texts: a regular expression that the text has to match, without look-around."""
+    pattern_reason: str = Reason.BAD_ICAO24
+    """The reason under which a text that does not match is quarantined."""
     strip: bool = False
     """Blanks around the text are padding, not content."""
     lower: bool = False
@@ -45,6 +56,25 @@ class Column:
     """Numbers that come back so often that a list of them, and places in it, are smaller in a file."""
     steps: bool = False
     """Times that come close after each other in the order of the key: a file is smaller with the steps."""
+
+    def __post_init__(self) -> None:
+        try:
+            type_of(self.type)
+        except UnknownType as error:
+            raise UnknownType(f"{self.name}: {error}") from None
+
+    @cached_property
+    def kind(self) -> Kind:
+        return type_of(self.type).kind
+
+    @cached_property
+    def bounds(self) -> tuple[int, int] | None:
+        """The smallest and the largest number that an integer column holds."""
+        return type_of(self.type).bounds
+
+    @property
+    def polars(self) -> pl.DataType:
+        return polars_type(self.type)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ class Reason(StrEnum):
     """Reasons of quarantine. The first group is said of one record, the second of a whole object.
 
     A record with several faults has the first of: control_character, encoding, open_quote, field_count, null_key,
-    bad_icao24, unparsable (of the first such column of the contract), day_mismatch, outside_period.
+    bad_icao24, unparsable (of the first such column of the contract), day_mismatch, outside_period. A contract can have
+    words of its own for texts that do not match a pattern (`Column.pattern_reason`); they stand where bad_icao24 does.
     """
 
     FIELD_COUNT = "field_count"  # the line does not have as many fields as the header

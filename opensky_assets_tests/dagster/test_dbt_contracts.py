@@ -1,20 +1,12 @@
 """The dbt models promise what the Python contracts promise: the same columns, types, keys, words and bounds."""
 
-import pyarrow as pa
 import pytest
 import yaml
 
 from opensky_assets.resources.dbt import PROJECT
 from opensky_assets.schemas import Contract
-from opensky_assets.schemas.contract import TIMESTAMP
 from opensky_assets.schemas.marts import BUSIEST, MARTS
-
-TYPES = {
-    pa.string(): "varchar",
-    pa.int64(): "bigint",
-    pa.float64(): "double",
-    TIMESTAMP: "timestamp with time zone",
-}
+from opensky_assets.schemas.types import type_of
 
 MODELS = {model["name"]: model for model in yaml.safe_load((PROJECT / "models/marts/marts.yml").read_text())["models"]}
 
@@ -34,7 +26,7 @@ def test_the_model_promises_what_the_contract_does(mart: Contract) -> None:
     assert (day["name"], day["data_type"], day["constraints"]) == ("day", "date", [{"type": "not_null"}])
     assert [column["name"] for column in columns] == mart.schema.names
     for given, column in zip(columns, mart.columns, strict=True):
-        assert given["data_type"] == TYPES[column.type], column.name
+        assert given["data_type"] == type_of(column.type).duckdb.lower(), column.name
         assert given["description"] == column.description, column.name
         assert ({"type": "not_null"} in given.get("constraints", [])) is not column.nullable, column.name
         bounds = {
