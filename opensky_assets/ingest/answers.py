@@ -1,6 +1,6 @@
 """Answers of OpenSky's API: one JSON object a line, or a whole answer, to typed rows and rejects.
 
-`parse.py` does the same for CSV; what differs is here: when a line is clean, how clean lines are read, and how the
+`csv_format.py` does the same for CSV; what differs is here: when a line is clean, how clean lines are read, and how the
 others are taken apart. A whole answer (`{"time": …, "states": [[…]]}`, or an array of flights) is unfolded into
 lines first, one a record, so that its line numbers count the records.
 """
@@ -18,20 +18,16 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from opensky_assets.ingest.container import DamagedContainer
+from opensky_assets.ingest.csv_format import CONTROL, CONTROL_BYTE
+from opensky_assets.ingest.formats import Format, NeedsALook
 from opensky_assets.ingest.layout import Layout, WrongHeader
-from opensky_assets.ingest.parse import (
-    CONTROL,
-    Format,
-    Lines,
-    NeedsALook,
-    is_text,
-    polars_type,
-    raw_text,
-    rejects_frame,
-)
+from opensky_assets.ingest.lines import AT, Lines
+from opensky_assets.ingest.rejects import Reject, raw_text, rejects_frame
+from opensky_assets.ingest.values import BAD, is_text
 from opensky_assets.schemas import Contract, Reason
 from opensky_assets.schemas.api import API_FIELDS, STATE_LENGTHS
 from opensky_assets.schemas.contract import Column
+from opensky_assets.schemas.types import Kind
 from opensky_assets.sources.keys import is_answer_key, read_key
 
 MAX_ANSWER_BYTES = 32 << 20
@@ -132,9 +128,9 @@ def _clean(lines: Lines, layout: Layout) -> np.ndarray:
     Between two such lines an object cannot go on, since no `{` follows a `}` within one.
     """
     clean = lines.lengths > 1
-    clean &= lines.bytes[lines.starts] == _BEGIN
-    clean &= lines.bytes[lines.ends - 1] == _END
-    clean[np.searchsorted(lines.ends, np.flatnonzero(~_PLAIN[lines.bytes]))] = False
+    clean &= lines.array[lines.starts] == _BEGIN
+    clean &= lines.array[lines.ends - 1] == _END
+    clean[np.searchsorted(lines.ends, np.flatnonzero(~_PLAIN[lines.array]))] = False
     return clean
 
 
@@ -164,7 +160,7 @@ def _convert(data: bytes, layout: Layout) -> pl.DataFrame:
 
 
 def _read_type(column: Column) -> pa.DataType:
-    return column.type if pa.types.is_string(column.type) or pa.types.is_boolean(column.type) else pa.float64()
+    return column.type if column.kind in (Kind.TEXT, Kind.BOOLEAN) else pa.float64()
 
 
 def _settle(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
@@ -177,8 +173,8 @@ def _settle(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     )
     if layout.time is not None and "time" in layout.fields:
         told = pl.col("time").is_not_null()
-        if "__bad_time" in frame.columns:
-            told |= pl.col("__bad_time")
+        if f"{BAD}time" in frame.columns:
+            told |= pl.col(f"{BAD}time")
         frame = frame.with_columns(pl.when(told).then(pl.col("time")).otherwise(layout.time).alias("time"))
     return frame
 
@@ -194,7 +190,7 @@ def _examine(
     values: dict[str, list[Any]] = {column.name: [] for column in names.values()}
     wrong: dict[str, list[bool]] = {column.name: [] for column in names.values()}
     at_good: list[int] = []
-    bad: list[tuple[str, int, str | None, Reason, str]] = []
+    bad: list[Reject] = []
     for at in suspects.tolist():
         raw = lines.raw(at)
         record = _record(raw, layout)
@@ -210,11 +206,11 @@ def _examine(
     if not at_good:
         return None, rejects_frame(bad)
     columns = [
-        pl.Series(c.name, values[c.name], dtype=pl.Float64() if _read_type(c) == pa.float64() else polars_type(c))
+        pl.Series(c.name, values[c.name], dtype=pl.Float64() if _read_type(c) == pa.float64() else c.polars)
         for c in names.values()
     ]
-    flags = [pl.Series(f"__bad_{name}", flag) for name, flag in wrong.items()]
-    frame = pl.DataFrame([*columns, *flags, pl.Series("__at", at_good, dtype=pl.Int64)])
+    flags = [pl.Series(f"{BAD}{name}", flag) for name, flag in wrong.items()]
+    frame = pl.DataFrame([*columns, *flags, pl.Series(AT, at_good, dtype=pl.Int64)])
     return _settle(frame, layout), rejects_frame(bad)
 
 
@@ -236,7 +232,7 @@ def _record(raw: bytes, layout: Layout) -> dict[str, Any] | Reason:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return Reason.CONTROL_CHARACTER if re.search(rb"[\x00-\x1f\x7f]", raw) else Reason.ENCODING
+        return Reason.CONTROL_CHARACTER if CONTROL_BYTE.search(raw) else Reason.ENCODING
     try:
         found = json.loads(text, object_pairs_hook=_object)
     except _Doubled:
@@ -263,7 +259,7 @@ def _record(raw: bytes, layout: Layout) -> dict[str, Any] | Reason:
 def _fits(value: Any, column: Column) -> bool:
     if is_text(column):
         return isinstance(value, str)
-    if pa.types.is_boolean(column.type):
+    if column.kind is Kind.BOOLEAN:
         return isinstance(value, bool)
     return _is_number(value)
 

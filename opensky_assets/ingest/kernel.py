@@ -16,8 +16,9 @@ from opensky_assets.calendar import Period
 from opensky_assets.ingest.answers import ANSWERS, is_answer, open_answer
 from opensky_assets.ingest.blocks import Block, read_blocks
 from opensky_assets.ingest.container import PEEK_BYTES, UNPACKING_ERRORS, CountingReader, plain
+from opensky_assets.ingest.csv_format import CSV
 from opensky_assets.ingest.layout import Layout, WrongHeader, read_layout
-from opensky_assets.ingest.parse import CSV, Parsed, parse_block
+from opensky_assets.ingest.parse import Parsed, parse_block
 from opensky_assets.ingest.refused import Refused, held_back
 from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
 from opensky_assets.lake.manifest import LATER, OTHER_MEMBERS

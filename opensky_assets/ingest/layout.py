@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
-import pyarrow as pa
 
+from opensky_assets.ingest.values import read_type
 from opensky_assets.schemas import Contract
 from opensky_assets.schemas.contract import Column
 
@@ -45,17 +45,9 @@ class Layout:
 
     @cached_property
     def typed_schema(self) -> dict[str, pl.DataType]:
-        """Numbers as floats, since sources mix `3` and `3.0`; times as text, or as floats where they are epochs."""
+        """What the parser reads each column as, extras as texts."""
         by_name = self.contract.by_name
-        return {name: _parse_type(by_name[name]) if name in by_name else pl.String() for name in self.names}
-
-
-def _parse_type(column: Column) -> pl.DataType:
-    if pa.types.is_boolean(column.type):
-        return pl.Boolean()
-    if pa.types.is_string(column.type) or (pa.types.is_timestamp(column.type) and not column.epoch):
-        return pl.String()
-    return pl.Float64()
+        return {name: read_type(by_name[name]) if name in by_name else pl.String() for name in self.names}
 
 
 def read_layout(line: bytes, contract: Contract) -> Layout:

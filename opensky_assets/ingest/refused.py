@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from opensky_assets.ingest.parse import rejects_frame
+from opensky_assets.ingest.rejects import rejects_frame
 from opensky_assets.lake import Held, Staging
 from opensky_assets.lake.lake import HELD
 from opensky_assets.lake.manifest import NO_DAY

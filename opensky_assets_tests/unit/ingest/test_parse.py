@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from opensky_assets.calendar import Period
 from opensky_assets.ingest.blocks import BLOCK_BYTES, Block, read_blocks
 from opensky_assets.ingest.layout import WrongHeader, read_layout
-from opensky_assets.ingest.parse import parse_block, raw_text
+from opensky_assets.ingest.parse import parse_block
+from opensky_assets.ingest.rejects import raw_text
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets_tests import judge
 from opensky_assets_tests.mutations import (

@@ -69,7 +69,7 @@ def test_a_mended_limit_lets_the_held_object_in(bucket: Path) -> None:
 
 def test_a_mended_code_lets_the_record_in(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sync(bucket)
-    monkeypatch.setattr("opensky_assets.ingest.parse._split", lambda raw, fields: state(epoch(DAY, 4)).split(","))
+    monkeypatch.setattr("opensky_assets.ingest.csv_format._split", lambda raw, fields: state(epoch(DAY, 4)).split(","))
     done = again(bucket, reasons=("field_count",))
     assert [(o.written_before, o.written, o.reasons) for o in done.objects] == [(30, 31, Counter())]
     assert not list(lake_of(bucket).path("quarantine/state_vectors").glob(f"day={DAY}/*"))

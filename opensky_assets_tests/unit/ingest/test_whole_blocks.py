@@ -10,13 +10,14 @@ from polars.testing import assert_frame_equal
 from opensky_assets.calendar import Period
 from opensky_assets.ingest import parse
 from opensky_assets.ingest.blocks import Block
+from opensky_assets.ingest.csv_format import CSV
 from opensky_assets.ingest.layout import read_layout
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.contract import ICAO24_PATTERN
 
 HEADER = b"time,icao24,lat,lon,velocity,callsign,onground,squawk,lastcontact"
 DAY = date(2022, 6, 25)
-LINEWISE = dataclasses.replace(parse.CSV, whole=lambda lines, layout: None)
+LINEWISE = dataclasses.replace(CSV, whole=lambda lines, layout: None)
 PIECES = [
     *(
         b"1656115200",
