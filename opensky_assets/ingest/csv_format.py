@@ -31,12 +31,13 @@ def _clean(lines: Lines, layout: Layout) -> np.ndarray:
 
 
 def _convert_whole(lines: Lines, layout: Layout) -> pl.DataFrame | None:
-    """Parse a block at once, where all its lines are clean and all its values are what the contract says."""
+    """Parse a block at once, where all its lines are clean and all its values are what the contract says. The parser
+    drops the CR of a line end, so it gets the lines as they are."""
     fields = len(layout.fields)
     if fields == 1 or not lines.look_clean(fields):  # a blank line looks like one field
         return None
     try:
-        frame = _read_strictly(lines.data, layout)
+        frame = _read_strictly(lines.source, layout)
     except (pl.exceptions.PolarsError, pa.ArrowInvalid):  # a line too long, a value that objects
         return None
     return frame if frame is not None and frame.height == lines.count else None

@@ -9,6 +9,7 @@ import numpy as np
 from opensky_assets.ingest.blocks import Block
 
 LF, COMMA = 10, 44
+CR_LF = 0x0A0D  # as a little-endian number
 PLAIN = bytes(byte for byte in range(256) if byte == LF or (32 <= byte < 127 and byte != ord('"')))
 """Bytes that need no second look: LF and printable ASCII but the quote."""
 
@@ -20,18 +21,28 @@ AT = "__at"
 
 
 class Lines:
-    """The physical lines of a block, found without touching one by one, and only where somebody asks for them. Each has
-    LF for its line end."""
+    """The physical lines of a block, found without touching one by one, and only where somebody asks for them.
+
+    `source` are the bytes as the object has them, but that the last line has its line end. In all the others each line
+    ends with LF alone.
+    """
 
     def __init__(self, block: Block) -> None:
         data, count = block.data, block.line_ends
         if not data.endswith(b"\n"):
             data += b"\n"
             count = None
-        self.data = data.replace(b"\r\n", b"\n") if b"\r" in data else data
+        self.source = data
         self.first = block.first_line
-        self.array = np.frombuffer(self.data, dtype=np.uint8)
-        self.count = int(np.count_nonzero(self.array == LF)) if count is None else count
+        self.count = int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == LF)) if count is None else count
+
+    @cached_property
+    def data(self) -> bytes:
+        return self.source.replace(b"\r\n", b"\n") if b"\r" in self.source else self.source
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        return np.frombuffer(self.data, dtype=np.uint8)
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -49,13 +60,14 @@ class Lines:
         return self.data[self.starts[at] : self.ends[at]]
 
     def look_clean(self, fields: int) -> bool:
-        """Whether the block has nothing but plain bytes, and as many commas as lines that are all clean have. A line
-        too short and one too long can still make up for each other; a parser that refuses the long one tells."""
-        data = self.array
+        """Whether `source` has nothing but plain bytes, the same line end everywhere, and as many commas as lines that
+        are all clean have. A line too short and one too long can still make up for each other; a parser that refuses
+        the long one tells."""
+        data = np.frombuffer(self.source, dtype=np.uint8)
         return (
             int(data.max()) < 127
-            and b'"' not in self.data
-            and int(np.count_nonzero(data < 32)) == self.count
+            and b'"' not in self.source
+            and int(np.count_nonzero(data < 32)) == self.count * _line_end_bytes(self.source, data, self.count)
             and int(np.count_nonzero(data == COMMA)) == self.count * (fields - 1)
         )
 
@@ -72,3 +84,11 @@ class Lines:
 
     def only(self, chosen: np.ndarray) -> bytes:
         return self.array[np.repeat(chosen, self.lengths + 1)].tobytes()
+
+
+def _line_end_bytes(source: bytes, data: np.ndarray, count: int) -> int:
+    """How many bytes each of the `count` line ends has: 1 for LF, 2 for CR LF, 0 where there are others too."""
+    if b"\r" not in source:
+        return 1
+    pairs = (data[start : start + (len(data) - start) // 2 * 2].view("<u2") for start in (0, 1))
+    return 2 if sum(int(np.count_nonzero(pair == CR_LF)) for pair in pairs) == count else 0
