@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 from ingest_vs_peers import make_inputs, with_objects
-from spark_overhead import ingest, make_lake, settings, silent, time_enrichment
+from spark_overhead import ingest, make_lake, settings, time_enrichment
 
-from opensky_assets.ingest.runner import ingest_objects
+from opensky_assets.engines.local import LocalEngine
+from opensky_assets.engines.spark.engine import SparkEngine
+from opensky_assets.engines.spark.session import start_session
 from opensky_assets.lake import Lake
-from opensky_assets.resources.spark import SparkResource
 
 POINTS = ((2, 1 / 2), (8, 1 / 4), (24, 1 / 4), (2, 1), (8, 1), (24, 1 / 16))
 """Objects of an ingest, and how large each is as a part of `--rows`. By default each is enough for all cores."""
@@ -95,8 +96,9 @@ class Fit:
 
 def measure_ingest(engine: str, cores: int, memory: str, rows: int, folder: Path) -> list[Point]:
     """In this process, which is the engine's own."""
-    given, spark = settings(cores, memory), SparkResource()
-    runner = ingest_objects if engine == "local" else spark.ingest_runner(given, silent)
+    given = settings(cores, memory)
+    session = start_session(given) if engine == "spark" else None
+    runner = (SparkEngine(session) if session else LocalEngine()).ingest
     found = []
     for objects, part in (POINTS[0], *POINTS):  # the first one is the warm-up
         some = with_objects(make_inputs(folder, "states", 2, round(rows * part), 0.0), objects)
@@ -104,7 +106,8 @@ def measure_ingest(engine: str, cores: int, memory: str, rows: int, folder: Path
         found.append(Point(objects, written, seconds))
         shutil.rmtree(folder / "out")
         shutil.rmtree(some.bucket)
-    spark.stop()
+    if session:
+        session.stop()
     return found[1:]
 
 

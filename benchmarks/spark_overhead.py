@@ -3,8 +3,8 @@
 First the ingest: simulated hours of states, the same few over and over, by the local runner's processes and by a Spark
 session of as many cores (`local[2]`), taking turns into empty lakes. Starting the session, and a warm-up in which each
 worker imports what it needs, are not on the clock; the local runner starts its processes anew each time, and that is.
-Then the enrichment of states on both engines, each in a process of its own, with the peak memory of its process tree.
-Prints the ratios; the last line is JSON.
+Then the enrichment of states on both engines, each in a process of its own, taking turns, with the core-seconds and the
+peak memory of its process tree. With `--objects 0` that alone. Prints the ratios; the last line is JSON.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ import sys
 import threading
 import time
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ingest_vs_peers import START, Inputs, _sample, make_inputs, with_objects
 
-from opensky_assets.engines.on_duckdb import enriched_batches
+from opensky_assets.benchmark.monitor import Monitor
+from opensky_assets.engines.engine import open_engine
+from opensky_assets.engines.local import LocalEngine
+from opensky_assets.engines.spark.engine import SparkEngine
+from opensky_assets.engines.spark.session import start_session
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.lake.days import DayRows, write_days
-from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
-from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, work_on
+from opensky_assets.transforms.inputs import snapshot_of, work_on_enrichment
 
 TODAY = date(2026, 1, 1)
 DAY = START.isoformat()
@@ -46,10 +48,10 @@ def silent(text: str) -> None:
     pass
 
 
-def settings(cores: int, memory: str) -> Settings:
+def settings(cores: int, memory: str, engine: Literal["local", "spark"] = "spark") -> Settings:
     quiet = "spark.ui.enabled=false"
     return Settings(
-        _env_file=None, engine="spark", spark_master=f"local[{cores}]", spark_memory=memory, spark_conf=quiet,
+        _env_file=None, engine=engine, spark_master=f"local[{cores}]", spark_memory=memory, spark_conf=quiet,
         workers=cores,
     )  # fmt: skip
 
@@ -64,10 +66,9 @@ def ingest(inputs: Inputs, lake: Lake, given: Settings, runner: Any) -> tuple[fl
 
 
 def race(inputs: Inputs, repeats: int, given: Settings, out: Path) -> dict[str, list[float]]:
-    spark = SparkResource()
-    runner = spark.ingest_runner(given, print)
+    session = start_session(given)
     turns: dict[str, list[float]] = {"local": [], "spark": []}
-    runners = {"local": ingest_objects, "spark": runner}
+    runners = {"local": LocalEngine().ingest, "spark": SparkEngine(session).ingest}
     for again in range(repeats + 1):
         for name in turns if again % 2 else reversed(turns):
             shutil.rmtree(out, ignore_errors=True)
@@ -77,7 +78,7 @@ def race(inputs: Inputs, repeats: int, given: Settings, out: Path) -> dict[str, 
             if again:
                 turns[name].append(seconds)
     shutil.rmtree(out, ignore_errors=True)
-    spark.stop()
+    session.stop()
     return turns
 
 
@@ -92,23 +93,18 @@ def make_lake(inputs: Inputs, objects: int, given: Settings, folder: Path) -> in
     return rows
 
 
-def enrich(engine: str, folder: Path, cores: int, memory: str) -> None:
-    """Enrich the day of a lake, in this process, and say how long it took (without the start of a session)."""
-    lake, given = Lake.at(folder), settings(cores, memory)
-    snapshot, inputs_of = snapshot_of(lake, AIRCRAFT_DATABASE), partial(inputs_of_enrichment, lake, STATE_ENRICHMENT)
-    work = work_on(lake, STATE_ENRICHMENT.result, STATE_VECTORS, inputs_of, [DAY])
-    if engine == "local":
-        began = time.perf_counter()
-        batches = enriched_batches(STATE_ENRICHMENT, lake, work.files, snapshot, cores)
-        done, _ = write_days(lake, STATE_ENRICHMENT.result, DayRows(batches, work.inputs, inputs_of))
-    else:
-        from opensky_assets.engines.spark.transform import enrich_on_spark
-
-        spark = SparkResource()
-        session = spark.session(given, silent)
-        began = time.perf_counter()
-        done = enrich_on_spark(session, STATE_ENRICHMENT, lake, work, snapshot, inputs_of, {})
-    print(json.dumps({"seconds": time.perf_counter() - began, "rows": done.records[DAY].rows}))
+def enrich(engine: Literal["local", "spark"], folder: Path, cores: int, memory: str) -> None:
+    """Enrich the day of a lake, in this process, and say what it took (without the start of a session)."""
+    lake, opened = Lake.at(folder), open_engine(settings(cores, memory, engine))
+    shutil.rmtree(folder / STATE_ENRICHMENT.result.path, ignore_errors=True)
+    shutil.rmtree(folder / "_manifest" / STATE_ENRICHMENT.result.path, ignore_errors=True)
+    os.sync()
+    snapshot, work = snapshot_of(lake, AIRCRAFT_DATABASE), work_on_enrichment(lake, STATE_ENRICHMENT, [DAY])
+    with Monitor() as monitor:
+        made = opened.transform(STATE_ENRICHMENT, lake, work, snapshot)
+        done = write_days(lake, STATE_ENRICHMENT.result, made)[0] if isinstance(made, DayRows) else made
+    usage = monitor.usage
+    print(json.dumps({"seconds": usage.duration_s, "cpu_s": usage.cpu_s, "rows": done.records[DAY].rows}))
 
 
 def time_enrichment(engine: str, lake: Path, cores: int, memory: str) -> dict[str, float]:
@@ -122,7 +118,11 @@ def time_enrichment(engine: str, lake: Path, cores: int, memory: str) -> dict[st
     if child.returncode:
         raise RuntimeError(f"the enrichment on {engine} failed")
     found: dict[str, float] = json.loads(text.strip().splitlines()[-1])
-    print(f"  {engine}: {found['seconds']:.2f} s, {found['rows']:,} rows, {peak[0] / 1e6:.0f} MB at most", flush=True)
+    print(
+        f"  {engine}: {found['seconds']:.2f} s, {found['cpu_s']:.2f} core-seconds, {found['rows']:,} rows, "
+        f"{peak[0] / 1e6:.0f} MB at most",
+        flush=True,
+    )
     return found | {"peak_bytes": peak[0]}
 
 
@@ -145,35 +145,33 @@ def main() -> int:
     folder = args.folder.resolve() / "spark"
     inputs = make_inputs(folder, "states", args.hours, args.rows, 0.0)
     given = settings(args.cores, args.memory)
-    many = with_objects(inputs, args.objects)
-    print(f"ingest of {args.objects} objects on {args.cores} cores; load {os.getloadavg()}", flush=True)
-    turns = race(many, args.repeats, given, folder / "out")
-    shutil.rmtree(many.bucket)
-    seconds = {name: statistics.median(found) for name, found in turns.items()}
-    ratio = seconds["spark"] / seconds["local"]
-    print(
-        f"Spark takes {ratio:.3f} x the time of the local runner ({seconds['spark']:.1f} s, {seconds['local']:.1f} s)"
-    )
+    told: dict[str, Any] = {}
+    if args.objects:
+        many = with_objects(inputs, args.objects)
+        print(f"ingest of {args.objects} objects on {args.cores} cores; load {os.getloadavg()}", flush=True)
+        turns = race(many, args.repeats, given, folder / "out")
+        shutil.rmtree(many.bucket)
+        seconds = {name: statistics.median(found) for name, found in turns.items()}
+        ratio = seconds["spark"] / seconds["local"]
+        print(f"Spark takes {ratio:.3f} x the time of the local runner ({seconds})")
+        told |= {f"ingest_{name}_s": round(value, 3) for name, value in seconds.items()}
+        told["ingest_spark_to_local"] = round(ratio, 4)
 
     lake = folder / "lake"
     rows = make_lake(inputs, min(24, max(1, round(args.enriched_rows / args.rows))), given, lake)
-    print(f"enrichment of {rows:,} states", flush=True)
-    found = {engine: time_enrichment(engine, lake, args.cores, args.memory) for engine in ("local", "spark")}
+    print(f"enrichment of {rows:,} states; load {os.getloadavg()}", flush=True)
+    found = [
+        {engine: time_enrichment(engine, lake, args.cores, args.memory) for engine in ("local", "spark")}
+        for _ in range(args.repeats)
+    ]
     shutil.rmtree(lake)
-    if {one["rows"] for one in found.values()} != {rows}:
+    if {one["rows"] for turn in found for one in turn.values()} != {rows}:
         raise RuntimeError(f"of {rows:,} states, the engines enriched {found}")
-    print(
-        json.dumps(
-            {
-                "ingest_local_s": round(seconds["local"], 3),
-                "ingest_spark_s": round(seconds["spark"], 3),
-                "ingest_spark_to_local": round(ratio, 4),
-                "enriched_rows": found["local"]["rows"],
-                **{f"enrich_{name}_s": round(one["seconds"], 3) for name, one in found.items()},
-                **{f"enrich_{name}_peak_mb": round(one["peak_bytes"] / 1e6) for name, one in found.items()},
-            }
-        )
-    )
+    told["enriched_rows"] = rows
+    for name in ("local", "spark"):
+        for measure, digits in (("seconds", 3), ("cpu_s", 3), ("peak_bytes", None)):
+            told[f"enrich_{name}_{measure}"] = round(statistics.median(turn[name][measure] for turn in found), digits)
+    print(json.dumps(told))
     return 0
 
 

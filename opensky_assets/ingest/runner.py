@@ -1,6 +1,4 @@
-"""Who calls the kernel for many objects: this process for a little, a pool of processes for more.
-
-`spark_runner.py` has the same for Spark."""
+"""Who calls the kernel for many objects: this process for a little, a pool of processes for more."""
 
 from __future__ import annotations
 

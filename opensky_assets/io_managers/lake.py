@@ -100,7 +100,7 @@ class LakeIOManager(ConfigurableIOManager):
 
     def _spark_frame(self, context: InputContext, lake: Lake, contract: Contract, dataset: "ds.Dataset") -> "DataFrame":
         """The dataset's files as Spark reads them, on the engine's Spark or, with the local engine, on this machine."""
-        from opensky_assets.engines.spark.transform import table_frame
+        from opensky_assets.engines.spark.tables import table_frame
 
         session = self.spark.session(self.opensky.settings(), context.log.info)
         folder = f"{lake.files.arrow()[1]}/"

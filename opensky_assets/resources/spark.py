@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import PrivateAttr
 
-from opensky_assets.engines.spark.session import SECRET, SparkUnavailable, prepare_process, session_options
-from opensky_assets.ingest.runner import Runner, ingest_objects
+from opensky_assets.engines.engine import Engine, open_engine
+from opensky_assets.engines.spark.session import start_java
 from opensky_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ class SparkResource(dg.ConfigurableResource):
     def session(self, settings: Settings, report: Callable[[str], None]) -> "SparkSession":
         """The session of `settings`; the address of its pages goes to `report`. Raises `SparkUnavailable`."""
         if self._session is None:
-            prepare_process(settings)
-            options = session_options(settings)
-            _start_java(options)
+            options = start_java(settings)
             from dagster_pyspark import LazyPySparkResource
 
             self._session = LazyPySparkResource(spark_config=options).spark_session
@@ -40,13 +38,9 @@ class SparkResource(dg.ConfigurableResource):
         """For the run's materializations: where the session's pages are, if there is a session."""
         return {"spark_ui": dg.MetadataValue.url(self.pages)} if self.pages else {}
 
-    def ingest_runner(self, settings: Settings, report: Callable[[str], None]) -> Runner:
-        """Who ingests objects under `OPENSKY_ENGINE`."""
-        if settings.engine == "local":
-            return ingest_objects
-        from opensky_assets.engines.spark.ingest import SparkRunner
-
-        return SparkRunner(self.session(settings, report).sparkContext)
+    def engine(self, settings: Settings, report: Callable[[str], None]) -> Engine:
+        """The engine of `OPENSKY_ENGINE`, on this session if it is Spark."""
+        return open_engine(settings, lambda: self.session(settings, report))
 
     def stop(self) -> None:
         """End the session, if there is one."""
@@ -56,20 +50,3 @@ class SparkResource(dg.ConfigurableResource):
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         self.stop()
-
-
-def _start_java(options: dict[str, str]) -> None:
-    """Start the driver's Java, where there is none yet. pyspark puts all options into its command line, which every
-    user of the machine can read: so the secret ones are left out here, and given to the session later."""
-    from pyspark import SparkConf, SparkContext
-    from pyspark.errors import PySparkRuntimeError
-
-    shown = SparkConf(loadDefaults=False).setAll([(k, v) for k, v in options.items() if not SECRET.search(k)])
-    try:
-        SparkContext._ensure_initialized(conf=shown)
-    except PySparkRuntimeError as error:
-        packages = options.get("spark.jars.packages")
-        advice = f"; it has to fetch {packages}, or to be given their files by spark.jars" if packages else ""
-        raise SparkUnavailable(
-            f"Spark does not start ({error}): what it says is above{advice} (OPENSKY_SPARK_CONF)"
-        ) from error

@@ -1,6 +1,4 @@
-"""Raw tables joined with the reference tables: one ibis expression each, whatever engine runs it.
-
-Not here: the engines, which are in `on_duckdb.py` and `on_spark.py`."""
+"""Tables joined with the reference tables: one ibis expression each. Not here: the engines that run it (`engines/`)."""
 
 from __future__ import annotations
 
@@ -10,7 +8,6 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from opensky_assets.schemas import (
     AIRCRAFT_DATABASE,
@@ -38,8 +35,8 @@ STATE_PLANE = tuple(
 
 
 @ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, UTC), dt.Timestamp(scale=6)))
-def _local_time(timezone, instant):  # type: ignore[no-untyped-def]
-    """DuckDB's `timezone(name, timestamptz)`: the wall clock there at that instant. Spark is taught it."""
+def local_time(timezone, instant):  # type: ignore[no-untyped-def]
+    """DuckDB's `timezone(name, timestamptz)`: the wall clock there at that instant."""
 
 
 def great_circle_km(lat1: ir.Value, lon1: ir.Value, lat2: ir.Value, lon2: ir.Value) -> ir.Value:
@@ -71,7 +68,7 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
         joined = joined.left_join(airport, joined[end] == airport[f"{end}_icao"])
     t = joined
     distance_km = great_circle_km(t.origin_lat, t.origin_lon, t.destination_lat, t.destination_lon)
-    # Not delta(), for which ibis gives Spark a unit that it does not know.
+    # The difference of whole seconds, not the whole seconds of the difference.
     duration_s = t.lastseen.truncate("s").epoch_seconds() - t.firstseen.truncate("s").epoch_seconds()
     t = t.mutate(distance_km=distance_km, duration_s=duration_s.cast("int64"))
     flown = (t.duration_s > 0) & (t.distance_km > 0)
@@ -80,8 +77,8 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
         airline_icao=ibis.ifelse(t.callsign.re_search(AIRLINE_CALLSIGN), t.callsign.substr(0, 3), None),
         mean_speed_kmh=ibis.ifelse(flown, t.distance_km / t.duration_s * 3600, None),
         domestic=t.origin_country == t.destination_country,
-        departure_local=_local_time(t.origin_timezone, t.firstseen.cast(UTC)),
-        arrival_local=_local_time(t.destination_timezone, t.lastseen.cast(UTC)),
+        departure_local=local_time(t.origin_timezone, t.firstseen.cast(UTC)),
+        arrival_local=local_time(t.destination_timezone, t.lastseen.cast(UTC)),
         aircraft_snapshot=ibis.literal(snapshot),
     )
     return t.select("day", *ENRICHED_FLIGHTS.schema.names)
@@ -114,16 +111,6 @@ class Enrichment:
     order: tuple[str, ...] = ()
     reach: int = 0
     """Days around those of a run whose raw rows may change with them, so that they are made anew too."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """What an engine gives: `day`, then the columns of the result."""
-        return pa.schema([pa.field("day", pa.date32(), nullable=False), *self.result.schema])
-
-    def conform(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch of an engine in exactly the types of `schema`."""
-        columns = [batch.column(field.name).cast(field.type) for field in self.schema]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
 FLIGHT_ENRICHMENT = Enrichment(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import duckdb
 
 from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, Manifest
@@ -12,8 +17,11 @@ from opensky_assets.lake.days import InputsNow, due_days
 from opensky_assets.lake.lake import key_hash_in
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import Contract
+from opensky_assets.storage.files import Overtaken
 from opensky_assets.storage.objects import SourceError
-from opensky_assets.transforms.enrich import Enrichment
+
+if TYPE_CHECKING:
+    from opensky_assets.transforms.enrich import Enrichment
 
 Versions = Mapping[str, str]
 """Day → version of a table's rows on it. A day without rows, or records, is not in it."""
@@ -95,6 +103,20 @@ def files_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Files:
     }
 
 
+@contextmanager
+def steady(lake: Lake, contract: Contract, files: Files) -> Iterator[None]:
+    """Where reading `files` fails since another run has replaced one of them meanwhile, raise `Overtaken`."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        now = files_of(lake, contract, files)
+        broken = is_raw(contract) and lake.broken_keys(contract.name)
+        if broken or now != files:
+            message = f"{contract.name}: files were replaced while they were read"
+            raise Overtaken(f"the lake {lake}: {message}; run again") from error
+        raise
+
+
 @dataclass(frozen=True)
 class Work:
     """What a run makes of a table: the days that were asked for and have, or had, rows, and `neighbours` that are made
@@ -142,3 +164,8 @@ def work_on(
     inputs |= {day: {} for day in lake.listed_files(result.path, gone)}  # they are to become empty
     files = files_of(lake, source, days_around(inputs, read, read))
     return Work(asked, neighbours, inputs, files)
+
+
+def work_on_enrichment(lake: Lake, what: Enrichment, asked: Sequence[str]) -> Work:
+    """The work of a run over the days `asked` of an enriched table."""
+    return work_on(lake, what.result, what.raw, partial(inputs_of_enrichment, lake, what), asked, what.reach)

@@ -30,6 +30,7 @@ import pyarrow as pa
 from opensky_assets.schemas import FLIGHTS, Contract
 from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.transforms.enrich import UTC
+from opensky_assets.transforms.rows import conform, daily_schema
 
 REACH_DAYS = 1
 """Days before and after a flight's own whose list flights can supersede it."""
@@ -257,13 +258,3 @@ def daily_batches(
             yield conform(batch, schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def daily_schema(contract: Contract) -> pa.Schema:
-    """`day`, then the columns of the contract."""
-    return pa.schema([pa.field("day", pa.date32(), nullable=False), *contract.schema])
-
-
-def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of an engine in exactly the types of `schema`."""
-    return pa.RecordBatch.from_arrays([batch.column(field.name).cast(field.type) for field in schema], schema=schema)

@@ -1,11 +1,9 @@
 """Core tables: what raw tables become when they are joined."""
 
-from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from opensky_assets.engines.on_duckdb import enriched_batches, flights_on_duckdb
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.lake.days import DayRows
 from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
@@ -23,7 +21,7 @@ from opensky_assets.transforms.enrich import (
     Enrichment,
 )
 from opensky_assets.transforms.flights import MEASURES, publish_flights, total_of, work_on_flights
-from opensky_assets.transforms.inputs import inputs_of_enrichment, snapshot_of, states_given, work_on
+from opensky_assets.transforms.inputs import snapshot_of, work_on_enrichment
 
 
 def reconciled(
@@ -32,13 +30,9 @@ def reconciled(
     """The flights of the run's days, and of days around them that these reach, on the engine of the settings."""
     lake, settings = opensky.open_lake(), opensky.settings()
     work = work_on_flights(lake, context.partition_keys)
+    engine = spark.engine(settings, context.log.info)
     with monitor.measure() as measured:
-        if settings.engine == "local":
-            done = publish_flights(lake, work, flights_on_duckdb(lake, work, settings.workers))
-        else:
-            from opensky_assets.engines.spark.transform import flights_on_spark
-
-            done = publish_flights(lake, work, flights_on_spark(spark.session(settings, context.log.info), lake, work))
+        done = publish_flights(lake, work, engine.reconcile(lake, work))
     facts = {
         day: {
             "dagster/partition_row_count": record.rows,
@@ -88,25 +82,19 @@ def enriched(
     monitor: MonitorResource,
     what: Enrichment,
 ) -> dg.MaterializeResult:
-    """The result of an enrichment on the engine of the settings. DuckDB's rows go to the IO manager, which also
-    measures them, since they are made while they are written; Spark's executors write themselves, since fifty million
-    rows a day do not pass through one process."""
+    """An enriched table on the engine of the settings. Rows that pass this process go to the IO manager, which also
+    measures them, since they are made while they are written. Spark's executors write themselves."""
     lake, settings = opensky.open_lake(), opensky.settings()
-    inputs_of = partial(inputs_of_enrichment, lake, what)
-    work = work_on(lake, what.result, what.raw, inputs_of, context.partition_keys, what.reach)
+    work = work_on_enrichment(lake, what, context.partition_keys)
     snapshot = snapshot_of(lake, AIRCRAFT_DATABASE)
     facts: dict[str, dict[str, Any]] = {day: {"aircraft_snapshot": snapshot} for day in work.asked if day in work.files}
-    if settings.engine == "local":
-        batches = enriched_batches(what, lake, work.files, snapshot, settings.workers)
-        counts = states_given(what, work)
-        return materialized_days(context, facts, value=DayRows(batches, work.inputs, inputs_of, counts))
-    from opensky_assets.engines.spark.transform import enrich_on_spark
-
-    session = spark.session(settings, context.log.info)
+    engine = spark.engine(settings, context.log.info)  # a session's start is none of the figures
     with monitor.measure() as measured:
-        done = enrich_on_spark(session, what, lake, work, snapshot, inputs_of, states_given(what, work))
-    done.require_all(what.result.name)
-    rows = {day: record.rows for day, record in done.records.items()}
+        made = engine.transform(what, lake, work, snapshot)
+    if isinstance(made, DayRows):
+        return materialized_days(context, facts, value=made)
+    made.require_all(what.result.name)
+    rows = {day: record.rows for day, record in made.records.items()}
     for day, found in facts.items():
         uri = lake.uri(f"{what.result.path}/day={day}")
         found |= {"dagster/partition_row_count": rows.get(day, 0), "dagster/uri": uri, **spark.metadata()}

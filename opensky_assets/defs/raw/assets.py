@@ -41,7 +41,7 @@ def raw_asset(contract: Contract) -> dg.AssetsDefinition:
                     settings,
                     opensky.today(),
                     context.log.info,
-                    spark.ingest_runner(settings, context.log.info),
+                    spark.engine(settings, context.log.info).ingest,
                 )
             context.log.info(done.summary())
             facts = {day: {**found, **spark.metadata()} for day, found in day_metadata(done, lake, contract).items()}

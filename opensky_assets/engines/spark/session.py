@@ -1,4 +1,4 @@
-"""What a Spark session needs: a Java, options, the environment of its processes. Not here: what runs on it."""
+"""A Spark session: its Java, its options, the environment of its processes. Not here: what runs on it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from opensky_assets.storage.s3 import S3Place
 
 if TYPE_CHECKING:
     from py4j.protocol import Py4JJavaError
+    from pyspark.sql import SparkSession
 
 OLDEST_JAVA = 17
 
-PACKAGE_PARENT = Path(__file__).resolve().parents[1]
+PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 
 LOOPBACK = re.compile(r"local(\[.*\])?|spark://(127\.0\.0\.1|localhost)[:,].*")
 
@@ -138,6 +139,38 @@ def prepare_process(settings: Settings) -> None:
     os.environ["PYSPARK_PYTHON"] = settings.spark_options.get("spark.pyspark.python", sys.executable)
     if is_loopback(settings.spark_master):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # Spark's pages too, which listen everywhere by default
+
+
+def start_session(settings: Settings) -> SparkSession:
+    """A session of the settings, for programs; in a process that has one, that one. Raises `SparkUnavailable`."""
+    options = start_java(settings)
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def start_java(settings: Settings) -> dict[str, str]:
+    """Start the driver's Java, where there is none yet, and return the options of the session. pyspark puts all options
+    into Java's command line, which every user of the machine can read: so the secret ones are left out here, and given
+    to the session later. Raises `SparkUnavailable`."""
+    prepare_process(settings)
+    options = session_options(settings)
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkRuntimeError
+
+    shown = SparkConf(loadDefaults=False).setAll([(k, v) for k, v in options.items() if not SECRET.search(k)])
+    try:
+        SparkContext._ensure_initialized(conf=shown)
+    except PySparkRuntimeError as error:
+        packages = options.get("spark.jars.packages")
+        advice = f"; it has to fetch {packages}, or to be given their files by spark.jars" if packages else ""
+        raise SparkUnavailable(
+            f"Spark does not start ({error}): what it says is above{advice} (OPENSKY_SPARK_CONF)"
+        ) from error
+    return options
 
 
 def find_java() -> Path | None:

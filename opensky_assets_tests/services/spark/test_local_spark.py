@@ -9,9 +9,9 @@ import pytest
 from pyspark.sql import DataFrame
 
 from opensky_assets.calendar import Period, days_of
-from opensky_assets.engines.spark.ingest import SparkRunner
+from opensky_assets.engines.spark.engine import SparkEngine
 from opensky_assets.engines.spark.session import SparkGaveUp, SparkUnavailable
-from opensky_assets.engines.spark.transform import table_frame
+from opensky_assets.engines.spark.tables import table_frame
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.lake import Lake, LakeError
@@ -55,7 +55,7 @@ def test_state_hours_become_the_same_files(hours, tmp_path, session, monkeypatch
     monkeypatch.chdir(hours.parent)
     said: list[str] = []
     store = LocalStore(Path("bucket"))  # a relative path means nothing in an executor's folder
-    sync_days(STATE_VECTORS, days, store, two, SETTINGS, TODAY, said.append, SparkRunner(session.sparkContext))
+    sync_days(STATE_VECTORS, days, store, two, SETTINGS, TODAY, said.append, SparkEngine(session).ingest)
     files = files_of(one.root)
     assert len([path for path in files if path.startswith("raw/")]) == 3
     assert files_of(two.root) == files
@@ -65,11 +65,10 @@ def test_state_hours_become_the_same_files(hours, tmp_path, session, monkeypatch
 
 def test_flight_lists_with_broken_records_and_a_damaged_object_become_the_same_files(lists, tmp_path, session):
     one, two = LocalLake.at(tmp_path / "one"), LocalLake.at(tmp_path / "two")
-    runner = SparkRunner(session.sparkContext)
     with recording() as on_local:
         local = sync_days(FLIGHTS, YEAR, LocalStore(lists), one, SETTINGS, TODAY, print)
     with recording() as on_spark:
-        spark = sync_days(FLIGHTS, YEAR, LocalStore(lists), two, SETTINGS, TODAY, print, runner)
+        spark = sync_days(FLIGHTS, YEAR, LocalStore(lists), two, SETTINGS, TODAY, print, SparkEngine(session).ingest)
     assert files_of(two.root) == files_of(one.root)
     assert spark.failed == local.failed and {day[:7] for day in spark.failed} == {"2019-04"}
     assert spark.summary() == local.summary() and spark.data_version == local.data_version
@@ -81,15 +80,17 @@ def test_trouble_with_the_lake_is_told_as_ever(lists, tmp_path, session):
     lake = LocalLake.at(tmp_path / "lake")
     put(lake.root, "raw", b"a file where the folder of raw tables should be")
     with pytest.raises(LakeError, match=r"the lake .* cannot be written \(.*OPENSKY_LAKE"):
-        sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, SparkRunner(session.sparkContext))
+        sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, SparkEngine(session).ingest)
 
 
 def test_a_killed_worker_ends_the_run_and_the_next_goes_on(lists, tmp_path, session):
     lake, undisturbed = LocalLake.at(tmp_path / "lake"), LocalLake.at(tmp_path / "undisturbed")
-    runner = SparkRunner(session.sparkContext)
+    runner = SparkEngine(session).ingest
     with pytest.raises(SparkGaveUp, match=r"Spark gave up \(Job aborted.*what is published stays"):
-        sync_days(FLIGHTS, YEAR, DeadlyStore(LocalStore(lists)), lake, SETTINGS, TODAY, print, runner)
-    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, runner)
+        sync_days(
+            FLIGHTS, YEAR, DeadlyStore(LocalStore(lists)), lake, SETTINGS, TODAY, print, SparkEngine(session).ingest
+        )
+    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, SparkEngine(session).ingest)
     sync_days(FLIGHTS, YEAR, LocalStore(lists), undisturbed, SETTINGS, TODAY, print)
     assert files_of(lake.root) == files_of(undisturbed.root)
 

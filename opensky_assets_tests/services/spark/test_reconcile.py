@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
-from opensky_assets.transforms.reconcile import EPOCH_US_FUNCTION, conform, reconcile
+from opensky_assets.transforms.reconcile import EPOCH_US_FUNCTION, reconcile
+from opensky_assets.transforms.rows import conform
 from opensky_assets_tests.flight_records import DAY, RECORDS, Record, on_duckdb, ordered, records, slowly
 
 if TYPE_CHECKING:

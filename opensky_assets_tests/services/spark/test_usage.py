@@ -15,7 +15,7 @@ from opensky_assets.benchmark.executors import executors_used
 from opensky_assets.benchmark.monitor import Monitor, Usage
 from opensky_assets.benchmark.scenarios import Job, Measured, run_once
 from opensky_assets.benchmark.selection import objects_of, select
-from opensky_assets.engines.spark.ingest import SparkRunner
+from opensky_assets.engines.spark.engine import SparkEngine
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
@@ -94,7 +94,7 @@ def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_workers_received_is_what_the_server_sent(session: SparkSession, hours: Path, tmp_path: Path) -> None:
     with serving(ObjectServer(hours)) as server:
-        runner = SparkRunner(session.sparkContext)
+        runner = SparkEngine(session).ingest
         lake = Lake.at(tmp_path / "lake")
         with recording() as requests:
             done = sync_days(STATE_VECTORS, ["2022-06-25"], server.store, lake, SETTINGS, TODAY, print, runner)

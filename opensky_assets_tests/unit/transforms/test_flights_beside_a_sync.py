@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opensky_assets.engines.on_duckdb import flights_on_duckdb
+from opensky_assets.engines.flights import flights_on_duckdb
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import opensky_assets
 from opensky_assets.engines.spark import session
 from opensky_assets.engines.spark.session import (
     SECRET,
@@ -50,6 +51,11 @@ def test_options_of_a_session_here():
     assert options["spark.driver.host"] == options["spark.driver.bindAddress"] == "127.0.0.1"
     assert options["spark.executorEnv.POLARS_MAX_THREADS"] == "1"
     assert options["spark.sql.session.timeZone"] == "UTC"
+
+
+def test_executors_that_see_this_disk_find_the_package():
+    folder = Path(session_options(settings())["spark.executorEnv.PYTHONPATH"])
+    assert folder / "opensky_assets" / "__init__.py" == Path(opensky_assets.__file__)
 
 
 def test_a_lake_in_a_folder_needs_no_jars():
