@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from opensky_assets.dagster_home import dagster_home, history
-from opensky_assets.engines.spark.session import SparkUnavailable, prepare_process
+from opensky_assets.engines.spark.errors import SparkUnavailable
+from opensky_assets.engines.spark.session import prepare_process
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE

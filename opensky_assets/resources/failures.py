@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 import httpx
 
-from opensky_assets.engines.spark.session import SparkGaveUp, SparkUnavailable
+from opensky_assets.engines.spark.errors import SparkGaveUp, SparkUnavailable
 from opensky_assets.ingest.runner import WorkerDied
 from opensky_assets.lake import LakeError
 from opensky_assets.settings import SettingsError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from opensky_assets.engines.spark.session import gave_up
+from opensky_assets.engines.spark.errors import gave_up
 from opensky_assets.engines.spark.tables import table_frame
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Contract

@@ -11,20 +11,18 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opensky_assets.engines.spark.errors import SparkUnavailable
 from opensky_assets.ingest.runner import WORKER_ENVIRONMENT
 from opensky_assets.lake import lake_place
 from opensky_assets.settings import Settings
 from opensky_assets.storage.s3 import S3Place
 
 if TYPE_CHECKING:
-    from py4j.protocol import Py4JJavaError
     from pyspark.sql import SparkSession
 
 OLDEST_JAVA = 17
@@ -48,33 +46,6 @@ S3A_PACKAGES = (
     *(f"software.amazon.awssdk:{name}:{AWS_SDK}" for name in ("s3", "s3-transfer-manager", "sts")),
 )
 """What S3A needs, by coordinates on Maven Central: 18 MB. hadoop-aws asks for all services of AWS, 690 MB."""
-
-
-class SparkUnavailable(Exception):
-    """Spark cannot run here; the text says what to do."""
-
-
-class SparkGaveUp(Exception):
-    """A task failed more often than Spark tries again; what is published stays."""
-
-
-def reason_of(error: Py4JJavaError) -> str:
-    """The first line of what Java says."""
-    return str(error.java_exception.getMessage()).strip().splitlines()[0]
-
-
-@contextmanager
-def gave_up() -> Iterator[None]:
-    """Let a job of Spark that fails tell its reason in one line, without Java's. Raises `SparkGaveUp`."""
-    from py4j.protocol import Py4JJavaError
-
-    try:
-        yield
-    except Py4JJavaError as error:
-        raise SparkGaveUp(
-            f"Spark gave up ({reason_of(error)}); what is published stays. Run again; where executors are killed for "
-            "want of memory, give each fewer cores (spark.executor.cores in OPENSKY_SPARK_CONF)"
-        ) from error
 
 
 def is_loopback(master: str) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from opensky_assets.engines.spark.session import S3A_PACKAGES, SparkUnavailable, reason_of
+from opensky_assets.engines.spark.errors import SparkUnavailable, reason_of
+from opensky_assets.engines.spark.session import S3A_PACKAGES
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import Contract
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opensky_assets.engines.spark.session import gave_up
+from opensky_assets.engines.spark.errors import gave_up
 from opensky_assets.lake import LakeError
 
 if TYPE_CHECKING:

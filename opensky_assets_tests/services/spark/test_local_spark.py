@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from opensky_assets.calendar import Period, days_of
 from opensky_assets.engines.spark.engine import SparkEngine
-from opensky_assets.engines.spark.session import SparkGaveUp, SparkUnavailable
+from opensky_assets.engines.spark.errors import SparkGaveUp, SparkUnavailable
 from opensky_assets.engines.spark.tables import table_frame
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.io_managers.lake import LakeIOManager

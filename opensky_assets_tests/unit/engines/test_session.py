@@ -11,9 +11,9 @@ import pytest
 
 import opensky_assets
 from opensky_assets.engines.spark import session
+from opensky_assets.engines.spark.errors import SparkUnavailable
 from opensky_assets.engines.spark.session import (
     SECRET,
-    SparkUnavailable,
     find_java,
     is_loopback,
     java_version,
