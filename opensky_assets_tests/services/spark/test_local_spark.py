@@ -85,12 +85,10 @@ def test_trouble_with_the_lake_is_told_as_ever(lists, tmp_path, session):
 
 def test_a_killed_worker_ends_the_run_and_the_next_goes_on(lists, tmp_path, session):
     lake, undisturbed = LocalLake.at(tmp_path / "lake"), LocalLake.at(tmp_path / "undisturbed")
-    runner = SparkEngine(session).ingest
+    ingest = SparkEngine(session).ingest
     with pytest.raises(SparkGaveUp, match=r"Spark gave up \(Job aborted.*what is published stays"):
-        sync_days(
-            FLIGHTS, YEAR, DeadlyStore(LocalStore(lists)), lake, SETTINGS, TODAY, print, SparkEngine(session).ingest
-        )
-    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, SparkEngine(session).ingest)
+        sync_days(FLIGHTS, YEAR, DeadlyStore(LocalStore(lists)), lake, SETTINGS, TODAY, print, ingest)
+    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print, ingest)
     sync_days(FLIGHTS, YEAR, LocalStore(lists), undisturbed, SETTINGS, TODAY, print)
     assert files_of(lake.root) == files_of(undisturbed.root)
 
