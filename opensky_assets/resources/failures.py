@@ -1,7 +1,6 @@
 """Which errors are transient. A step retries those and fails at once on all others."""
 
 import random
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,8 +13,13 @@ from opensky_assets.ingest.runner import WorkerDied
 from opensky_assets.lake import LakeError
 from opensky_assets.settings import SettingsError
 from opensky_assets.sources.api import ApiError, ApiUnavailable
-from opensky_assets.storage.files import LakeUnavailable
-from opensky_assets.storage.objects import ObjectGone, SourceError, SourceUnavailable
+from opensky_assets.storage.errors import (
+    TRANSIENT_ARROW_TEXT,
+    LakeUnavailable,
+    ObjectGone,
+    SourceError,
+    SourceUnavailable,
+)
 
 PERMANENT = (ApiError, LakeError, SettingsError, SourceError, SparkUnavailable)
 """A retry would end the same: somebody has to change something first, and the text says what."""
@@ -32,11 +36,6 @@ TRANSIENT = (
 )
 """A retry can help. Some are subclasses of `PERMANENT`, and transient all the same."""
 
-_TRANSIENT_AWS = re.compile(
-    r"AWS Error (NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|INTERNAL_FAILURE|SERVICE_UNAVAILABLE)|curlCode: "
-)
-"""How PyArrow says that a bucket had trouble of its own: it has no class of errors for it. DuckDB passes it on."""
-
 MORE_ATTEMPTS = 2
 WAIT_SECONDS = 20
 """Before the second attempt; before the third it is twice as long. What talks to a server has tried for minutes itself
@@ -47,7 +46,7 @@ def is_transient(error: Exception) -> bool:
     """Whether a retry can help."""
     if isinstance(error, TRANSIENT):
         return True
-    return isinstance(error, OSError | duckdb.Error) and _TRANSIENT_AWS.search(str(error)) is not None
+    return isinstance(error, OSError | duckdb.Error) and TRANSIENT_ARROW_TEXT.search(str(error)) is not None
 
 
 @contextmanager

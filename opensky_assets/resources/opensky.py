@@ -6,7 +6,7 @@ import dagster as dg
 
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.settings import Settings, load_settings
-from opensky_assets.storage.objects import ObjectStore, open_source
+from opensky_assets.storage.objects import WritableStore, open_source
 
 
 class OpenSkyResource(dg.ConfigurableResource):
@@ -20,7 +20,7 @@ class OpenSkyResource(dg.ConfigurableResource):
         given = {"source": self.source, "lake": self.lake, "warehouse": self.warehouse}
         return load_settings(**{name: value for name, value in given.items() if value is not None})
 
-    def open_source(self) -> ObjectStore:
+    def open_source(self) -> WritableStore:
         return open_source(self.settings())
 
     def open_lake(self) -> Lake:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from opensky_assets.settings import Settings
 from opensky_assets.sources.api import NO_FLIGHTS, ApiError, Credentials, OpenSkyApi
-from opensky_assets.storage.objects import LocalStore, ObjectStore, SourceError
-
-if TYPE_CHECKING:
-    from opensky_assets.storage.s3 import S3Place
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import WritableStore
 
 PREFIX = "flights_api/"
 WINDOW = timedelta(hours=2)
@@ -64,7 +58,7 @@ def open_api(
 
 def land_flights(
     api: OpenSkyApi,
-    store: ObjectStore,
+    store: WritableStore,
     day: date,
     today: date,
     report: Callable[[str], None],
@@ -72,15 +66,20 @@ def land_flights(
     again: bool = False,
 ) -> Landed:
     """Ask for a day's flights and land each answer: all flights in windows of two hours, or, where `airports` (ICAO)
-    are named, their arrivals and departures. What is landed already is not asked for, unless `again`.
+    are named, their arrivals and departures. What is landed already is not asked for, unless `again`. An answer never
+    takes the place of one that another run has landed since the source was listed.
 
     An answer without flights is landed too, so that it is known to have been asked for; not so while the day may be
     waiting for OpenSky's nightly batch, which is until `today` is two days later. Raises what the client raises, and
     `NotYet` where the world, or all of the airports, are without flights; what was landed before that stays.
     """
-    put = _putter(store)
+    if not store.is_writable:
+        raise SourceError(
+            f"answers of the API cannot be landed in {store.uri}, which is read without credentials: use a folder or a "
+            "bucket of your own as OPENSKY_SOURCE, with OPENSKY_SOURCE_ANONYMOUS=false"
+        )
     done = Landed()
-    there = set() if again else {item.key for item in store.list(f"{PREFIX}{day}/")}
+    there = {item.key: item for item in store.list(f"{PREFIX}{day}/")}
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     asked: list[tuple[str, Callable[[], bytes]]] = []
     for airport in airports:
@@ -93,7 +92,7 @@ def land_flights(
     spent = api.spent
     for name, ask in asked:
         key = f"{PREFIX}{day}/flights_{name}.json.gz"
-        if key in there:
+        if key in there and not again:
             done.there.append(key)
             continue
         answer = ask()
@@ -101,7 +100,10 @@ def land_flights(
             done.waiting.append(key)
             report(f"{key}: no flights yet")
             continue
-        put(key, gzip.compress(answer, mtime=0))
+        if not store.put(key, gzip.compress(answer, mtime=0), replaces=there.get(key)):
+            done.there.append(key)  # another run was quicker
+            report(f"{key}: landed by another run meanwhile")
+            continue
         done.landed.append(key)
         report(f"{key}: {'no flights' if answer == NO_FLIGHTS else f'{len(answer):,} bytes'}")
     done.credits, done.remaining = api.spent - spent, api.remaining
@@ -111,40 +113,3 @@ def land_flights(
             f"hardly through. Ask again; from {day + SETTLED} on, such answers are taken as they are"
         )
     return done
-
-
-def _putter(store: ObjectStore) -> Callable[[str, bytes], None]:
-    """What writes an object into the source. Raises `SourceError` where it cannot be written."""
-    if isinstance(store, LocalStore):
-        return lambda key, data: _put_file(store.root / key, data)
-    from opensky_assets.storage.s3_objects import S3Store
-
-    if isinstance(store, S3Store) and not store.place.anonymous:
-        return lambda key, data: _put_object(store.place, key, data)
-    raise SourceError(
-        f"answers of the API cannot be landed in {store.uri}, which is read without credentials: use a folder or a "
-        "bucket of your own as OPENSKY_SOURCE, with OPENSKY_SOURCE_ANONYMOUS=false"
-    )
-
-
-def _put_file(path: Path, data: bytes) -> None:
-    if path.is_file() and path.read_bytes() == data:
-        return  # rewritten, it would count as changed
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as staged:
-            staged.write(data)
-        os.chmod(staged.name, 0o644)
-        os.replace(staged.name, path)
-    except OSError as error:
-        raise SourceError(f"{path} cannot be written ({error.strerror})") from None
-
-
-def _put_object(place: S3Place, key: str, data: bytes) -> None:
-    from opensky_assets.storage.s3 import s3_errors
-    from opensky_assets.storage.s3_objects import source_error
-
-    try:
-        place.client().put_object(Bucket=place.bucket, Key=place.key(key), Body=data)
-    except s3_errors() as error:
-        raise source_error(f"{key} cannot be written to {place.named}", error) from None

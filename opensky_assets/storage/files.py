@@ -9,38 +9,32 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock
 
+from opensky_assets.storage.errors import LakeError, LakeUnavailable, Overtaken
+from opensky_assets.storage.names import name_first
 from opensky_assets.storage.staging import ATTEMPTS, FOLDER_VANISHED, Staging, dead, is_anybody_alive, staging
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from pyarrow.fs import FileSystem
 
-
-class LakeError(Exception):
-    """The lake cannot be written or read; the text says what to do."""
-
-
-class LakeUnavailable(LakeError):
-    """The store of the lake has trouble of its own, or cannot be reached: worth another try."""
-
-
-class Overtaken(LakeUnavailable):
-    """Another run has replaced a file since this one read it. Nothing of this run's version is published."""
+__all__ = ["Files", "LakeError", "LakeUnavailable", "LocalFiles", "Overtaken", "Sent", "Stored"]
 
 
 @dataclass(frozen=True, order=True)
 class Stored:
-    """A file of the lake: its path there, its bytes, when it was last written (unix seconds)."""
+    """A file of the lake: its path there, its bytes, when it was last written (unix seconds). `version` changes
+    whenever the content does, where that is known."""
 
     path: str
     bytes: int
     modified: float
+    version: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -266,7 +260,10 @@ class LocalFiles:
 
     def _stored(self, path: Path) -> Stored:
         stat = path.stat()
-        return Stored(path.relative_to(self.root).as_posix(), stat.st_size, stat.st_mtime)
+        version = (
+            f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"  # each is put by a rename, and so a file of its own
+        )
+        return Stored(path.relative_to(self.root).as_posix(), stat.st_size, stat.st_mtime, version)
 
     def walk(self, folder: str) -> Iterator[Stored]:
         found = []
@@ -353,14 +350,8 @@ class LocalFiles:
             staged.write_text(text)
             _sync(staged)
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(staged, target)
-            except FileExistsError:
+            if not name_first(staged, target):
                 return False
-            except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP):
-                    raise
-                os.replace(staged, target)  # a file system without links
             _sync(target.parent)
         return True
 

@@ -7,33 +7,35 @@ import io
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
+from opensky_assets.storage.errors import ObjectGone, SourceError, SourceUnavailable
+from opensky_assets.storage.names import name_first
 from opensky_assets.storage.telemetry import TimedFile
 
 if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
     from opensky_assets.settings import Settings
 
+__all__ = [
+    "LocalStore",
+    "ObjectGone",
+    "ObjectStore",
+    "SourceError",
+    "SourceObject",
+    "SourceUnavailable",
+    "WritableStore",
+    "open_source",
+]
+
 LONGEST_NAME = 80
 """Characters of a key that the names of its files repeat; file systems take 255 bytes in all."""
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
-
-
-class SourceError(Exception):
-    """The source, or one object of it, cannot be read; the text says which and what to do."""
-
-
-class SourceUnavailable(SourceError):
-    """The source has trouble of its own, or cannot be reached: worth another try."""
-
-
-class ObjectGone(SourceError):
-    """The object was listed and is not there any more, or changed while it was read: worth another try."""
 
 
 @dataclass(frozen=True, order=True)
@@ -57,7 +59,7 @@ class SourceObject:
 
 
 class ObjectStore(Protocol):
-    """A bucket of objects, read only."""
+    """A bucket of objects, to read."""
 
     @property
     def uri(self) -> str:
@@ -78,6 +80,20 @@ class ObjectStore(Protocol):
 
     def verify(self, item: SourceObject) -> None:
         """Raise `ObjectGone` unless the object is still the one that was listed."""
+        ...
+
+
+class WritableStore(ObjectStore, Protocol):
+    """A bucket of objects of one's own."""
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it is read with credentials, or is a folder."""
+        ...
+
+    def put(self, key: str, data: bytes, replaces: SourceObject | None = None) -> bool:
+        """Write an object where there is none, or in the place of what `replaces` was when it was listed; whether it
+        is there now. The same bytes are not written anew. Raises `SourceError`."""
         ...
 
 
@@ -140,8 +156,7 @@ class LocalStore:
                 key = base + entry.name
                 if not key.startswith(prefix) and not prefix.startswith(f"{key}/"):
                     continue
-                if not key.isascii() and key != key.encode(errors="replace").decode():
-                    raise SourceError(f"the source {self.root} has a file whose name is not UTF-8, {key!a}: rename it")
+                self._require_utf8(key)
                 path = Path(entry.path)
                 try:
                     if entry.is_dir():
@@ -154,6 +169,10 @@ class LocalStore:
                         yield key, path, self._why_no_object(entry)
                 except OSError as error:
                     self._unlisted(error)
+
+    def _require_utf8(self, key: str) -> None:
+        if not key.isascii() and key != key.encode(errors="replace").decode():
+            raise SourceError(f"the source {self.root} has a file whose name is not UTF-8, {key!a}: rename it")
 
     def _why_no_object(self, entry: os.DirEntry[str]) -> str | None:
         if entry.is_file():
@@ -187,8 +206,35 @@ class LocalStore:
         if now != item:
             raise ObjectGone(f"{item.key}: changed while it was read; run again")
 
+    @property
+    def is_writable(self) -> bool:
+        return True
 
-def open_source(settings: Settings) -> ObjectStore:
+    def put(self, key: str, data: bytes, replaces: SourceObject | None = None) -> bool:
+        path = self.root / key
+        try:
+            if path.is_file():
+                if path.read_bytes() == data:
+                    return True  # written anew, it would count as changed
+                if replaces is None or self._item(path, key) != replaces:
+                    return False
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as staged:
+                staged.write(data)
+            os.chmod(staged.name, 0o644)
+            new = Path(staged.name)
+            try:
+                if replaces is None:
+                    return name_first(new, path)
+                os.replace(new, path)
+            finally:
+                new.unlink(missing_ok=True)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be written ({error.strerror})") from None
+        return True
+
+
+def open_source(settings: Settings) -> WritableStore:
     """The source of the settings."""
     if settings.source.startswith("s3://"):
         from opensky_assets.storage.s3 import S3Place

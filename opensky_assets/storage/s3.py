@@ -1,29 +1,30 @@
-"""S3 as a place: the connection, what its errors mean to a user, and a bucket of objects to read."""
+"""S3 as a place: the connection, and the requests that sources and lakes have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from opensky_assets.storage.errors import ALREADY_THERE, NOT_THERE, broken_reads, code_of, s3_errors
 
 STALL_S = 60
 """A connection may stand still for so long."""
 
-NO_RIGHT = {"AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"}
-NOT_THERE = {"NoSuchKey", "NoSuchBucket", "404"}
-CHANGED = {"PreconditionFailed", "412"}
-FINAL = NO_RIGHT | NOT_THERE | CHANGED
-"""Asking again gives the same."""
-ALREADY_THERE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+ATTEMPTS = 6
+"""How often a small object is asked for whose answer breaks off."""
 
 
 @dataclass(frozen=True)
 class S3Place:
     """A bucket, or a prefix of one, and how it is reached. Holds no secret, so that it can go to other processes: the
-    credentials are found where it is used, by the usual chain of AWS. Path-style addressing, as OpenSky wants it."""
+    credentials are found where it is used, by the usual chain of AWS. Path-style addressing, as OpenSky wants it.
+
+    Paths are relative to the place. Requests raise what boto3 raises: `errors.LAKE` and `errors.SOURCE` explain that.
+    """
 
     bucket: str
     prefix: str = ""
@@ -67,6 +68,67 @@ class S3Place:
         pages = self.client().get_paginator("list_objects_v2")
         yield from pages.paginate(Bucket=self.bucket, Prefix=self.key(prefix), **options)
 
+    def at(self, path: str) -> dict[str, str]:
+        """The object of a path, as requests name it."""
+        return {"Bucket": self.bucket, "Key": self.key(path)}
+
+    def head(self, path: str) -> dict[str, Any] | None:
+        """What the store says of an object, if it is there."""
+        try:
+            answer: dict[str, Any] = self.client().head_object(**self.at(path))
+        except s3_errors() as error:
+            if code_of(error) in NOT_THERE:
+                return None
+            raise
+        return answer
+
+    def get(self, path: str) -> tuple[bytes, str] | None:
+        """The bytes of a small object and its ETag, if it is there."""
+        try:
+            for attempt in Retrying(  # boto3 tries again to get an answer, not to read one that breaks off
+                retry=retry_if_exception(lambda error: isinstance(error, broken_reads()) and not code_of(error)),
+                wait=wait_random_exponential(multiplier=0.1, max=5),
+                stop=stop_after_attempt(ATTEMPTS),
+                reraise=True,
+            ):
+                with attempt:
+                    answer = self.client().get_object(**self.at(path))
+                    body: bytes = answer["Body"].read()
+        except s3_errors() as error:
+            if code_of(error) == "NoSuchKey":
+                return None
+            raise
+        return body, answer["ETag"]
+
+    def put_new(self, path: str, body: bytes) -> str | None:
+        """Put an object where there is none; its ETag, `None` where there is one."""
+        try:
+            answer = self.client().put_object(**self.at(path), Body=body, IfNoneMatch="*")
+        except s3_errors() as error:
+            if code_of(error) not in ALREADY_THERE:
+                raise
+            # boto3 asks again where an answer was lost, and then finds its own.
+            there = self.get(path)
+            return there[1] if there and there[0] == body else None
+        return str(answer["ETag"])
+
+    def put_over(self, path: str, body: bytes, seen: str) -> str | None:
+        """Put an object in the place of the state whose ETag is `seen`; the new ETag, `None` where the state is
+        another."""
+        for etag in (seen, seen.strip('"')):  # Ceph 16 compares a put's condition without the quotes
+            try:
+                answer = self.client().put_object(**self.at(path), Body=body, IfMatch=etag)
+            except s3_errors() as error:
+                if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
+                    raise
+                # boto3 asks again where an answer was lost: then the state is another because it is this one.
+                there = self.get(path)
+                if there is None or there[1] != seen:
+                    return there[1] if there and there[0] == body else None
+            else:
+                return str(answer["ETag"])
+        return None
+
 
 @cache
 def _session(profile: str | None, region: str | None) -> Any:
@@ -93,71 +155,3 @@ def _client(place: S3Place, attempts: int) -> Any:
     )
     region = place.region or session.region_name or "us-east-1"
     return session.client("s3", region_name=region, endpoint_url=place.endpoint, config=config)
-
-
-def s3_errors() -> tuple[type[Exception], ...]:
-    """What boto3 raises where S3 cannot be reached or says no."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return (BotoCoreError, ClientError, Boto3Error)
-
-
-def broken_reads() -> tuple[type[Exception], ...]:
-    """What is raised where the connection breaks while an answer is read."""
-    from urllib3.exceptions import HTTPError
-
-    return (*s3_errors(), HTTPError, OSError)
-
-
-def code_of(error: Exception) -> str:
-    """The error code of S3's answer; empty where there was no answer."""
-    # boto3's upload raises an error of its own while it handles the one that has the answer.
-    errors = (error, error.__cause__, error.__context__)
-    answer: dict[str, Any] = next((found for one in errors if (found := getattr(one, "response", None))), {})
-    return str(answer.get("Error", {}).get("Code", ""))
-
-
-def status_of(error: Exception) -> int | None:
-    """The HTTP status of S3's answer; `None` where there was no answer."""
-    answer = getattr(error, "response", None) or {}
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status if isinstance(status, int) else None
-
-
-def retry_after_s(error: Exception | str) -> float:
-    """How long the server wants to be left alone; 0 where it says nothing."""
-    answer = getattr(error, "response", None) or {}
-    text = str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", ""))
-    if text.isdigit():
-        return float(text)
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0)
-    except (ValueError, TypeError):
-        return 0
-
-
-def no_credentials() -> tuple[type[Exception], ...]:
-    """What boto3 raises where it finds none."""
-    from botocore.exceptions import NoCredentialsError, PartialCredentialsError, ProfileNotFound
-
-    return (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
-
-
-def is_final(error: Exception) -> bool:
-    """Whether asking again gives the same."""
-    return code_of(error) in FINAL or isinstance(error, no_credentials())
-
-
-def advice(error: Exception, settings: str) -> str:
-    """What went wrong, without anything secret, and what to do; `settings` is `OPENSKY_SOURCE` or `OPENSKY_LAKE`."""
-    code = code_of(error)
-    if code in NO_RIGHT:
-        return (
-            f"no permission ({code}): check the credentials ({settings}_PROFILE or AWS's usual ones) and their rights"
-        )
-    if code == "NoSuchBucket":
-        return f"there is no such bucket: check {settings} and {settings}_ENDPOINT"
-    if isinstance(error, no_credentials()):
-        return f"no credentials ({error}): set {settings}_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return f"{error}; check {settings} and {settings}_ENDPOINT"

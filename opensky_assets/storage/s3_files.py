@@ -21,19 +21,18 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-from opensky_assets.storage.files import LakeError, LakeUnavailable, Overtaken, Sent, Stored, literal
-from opensky_assets.storage.s3 import (
+from opensky_assets.storage.errors import (
     ALREADY_THERE,
+    LAKE,
     NOT_THERE,
-    S3Place,
-    advice,
+    LakeError,
+    Overtaken,
     broken_reads,
     code_of,
-    is_final,
     s3_errors,
 )
+from opensky_assets.storage.files import Sent, Stored, literal
+from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.staging import Staging, staging
 
 if TYPE_CHECKING:
@@ -48,8 +47,6 @@ LEFTOVER_S = 3600
 
 UNFINISHED_S = 24 * 3600
 """Executors send pieces whose file its run completes at its end, which may be hours later. No reader sees them."""
-
-ATTEMPTS = 6
 
 AT_ONCE = 8
 """Files that are put, or removed, at a time; boto3 keeps ten connections."""
@@ -111,48 +108,40 @@ class S3Files:
 
         return LakeFileSystem(_arrow(self.place))
 
+    def _explain(self) -> AbstractContextManager[None]:
+        return LAKE.explain(f"the lake {self.place.named}")
+
     def _ask(self, call: Callable[[Any], Any]) -> Any:
-        try:
+        with self._explain():
             return call(self.place.client())
-        except s3_errors() as error:
-            raise self._error(error) from None
 
-    def _error(self, error: Exception) -> LakeError:
-        kind = LakeError if is_final(error) else LakeUnavailable
-        return kind(f"the lake {self.place.named}: {advice(error, 'OPENSKY_LAKE')}")
-
-    def _at(self, path: str) -> dict[str, str]:
-        return {"Bucket": self.place.bucket, "Key": self.place.key(path)}
+    def _stored(self, entry: dict[str, Any]) -> Stored:
+        """An entry of a listing."""
+        path = entry["Key"][len(self.place.key("")) :]
+        return Stored(path, entry["Size"], entry["LastModified"].timestamp(), entry["ETag"])
 
     def walk(self, folder: str) -> Iterator[Stored]:
-        base = len(self.place.key(""))
-        try:
+        with self._explain():
             for page in self.place.list(f"{folder}/"):
-                for entry in page.get("Contents", ()):
-                    yield Stored(entry["Key"][base:], entry["Size"], entry["LastModified"].timestamp())
-        except s3_errors() as error:
-            raise self._error(error) from None
+                yield from map(self._stored, page.get("Contents", ()))
 
     def walk_folders(self, folder: str, names: Iterable[str]) -> Iterator[Stored]:
         """One listing from the first folder to the last, which goes on behind what nobody asked for."""
-        base, prefix = len(self.place.key("")), f"{folder}/"
+        prefix = f"{folder}/"
         left = sorted({f"{name}/" for name in names})
-        try:
+        with self._explain():
             while left:
                 wanted, start, at = set(left), left[0], ""
                 for page in self.place.list(prefix, StartAfter=self.place.key(prefix + start)):
-                    for entry in page.get("Contents", ()):
-                        path = entry["Key"][base:]
-                        at = path[len(prefix) :].partition("/")[0] + "/"
+                    for file in map(self._stored, page.get("Contents", ())):
+                        at = file.path[len(prefix) :].partition("/")[0] + "/"
                         if at in wanted:
-                            yield Stored(path, entry["Size"], entry["LastModified"].timestamp())
+                            yield file
                     left = [name for name in left if name >= at]
                     if at > start and at not in left:
                         break
                 else:
                     return
-        except s3_errors() as error:
-            raise self._error(error) from None
 
     def folders(self, folder: str) -> list[str]:
         prefix = self.place.key(f"{folder}/")
@@ -160,46 +149,27 @@ class S3Files:
         return [p["Prefix"][len(prefix) : -1] for page in pages for p in page.get("CommonPrefixes", ())]
 
     def _head(self, path: str) -> dict[str, Any] | None:
-        """What the store says of an object, if it is there."""
-        try:
-            answer: dict[str, Any] = self.place.client().head_object(**self._at(path))
-        except s3_errors() as error:
-            if code_of(error) in NOT_THERE:
-                return None
-            raise self._error(error) from None
-        return answer
+        with self._explain():
+            return self.place.head(path)
 
     def find(self, path: str) -> Stored | None:
         found = self._head(path)
-        return Stored(path, found["ContentLength"], found["LastModified"].timestamp()) if found else None
+        if found is None:
+            return None
+        return Stored(path, found["ContentLength"], found["LastModified"].timestamp(), found["ETag"])
 
     def read(self, path: str) -> bytes:
-        return self._get(path)[0]
-
-    def _get(self, path: str) -> tuple[bytes, str]:
-        """The bytes of an object and its ETag."""
-        try:
-            for attempt in Retrying(  # boto3 tries again to get an answer, not to read one that breaks off
-                retry=retry_if_exception(lambda error: isinstance(error, broken_reads()) and not code_of(error)),
-                wait=wait_random_exponential(multiplier=0.1, max=5),
-                stop=stop_after_attempt(ATTEMPTS),
-                reraise=True,
-            ):
-                with attempt:
-                    answer = self.place.client().get_object(**self._at(path))
-                    body: bytes = answer["Body"].read()
-        except broken_reads() as error:
-            if code_of(error) == "NoSuchKey":
-                raise FileNotFoundError(path) from None
-            raise self._error(error) from None
-        return body, answer["ETag"]
+        body, _ = self.read_version(path)
+        if body is None:
+            raise FileNotFoundError(path)
+        return body
 
     def read_version(self, path: str) -> tuple[bytes | None, str]:
         try:
-            answer = self._get(path)
-        except FileNotFoundError:
-            return None, ""
-        return answer[0], answer[1]
+            with self._explain():
+                return self.place.get(path) or (None, "")
+        except broken_reads() as error:
+            raise LAKE.error(f"the lake {self.place.named}", error) from None
 
     def token(self, path: str) -> str:
         found = self._head(path)
@@ -210,28 +180,14 @@ class S3Files:
 
     def swap(self, staged: Path, path: str, seen: str) -> None:
         body = staged.read_bytes()
-        if (self._replace(path, body, seen) if seen else self._put_first(body, path)) is None:
+        with self._explain():
+            written = self.place.put_over(path, body, seen) if seen else self.place.put_new(path, body)
+        if written is None:
             raise Overtaken(f"the lake {self.place.named}: another run has published {path} meanwhile; run again")
-
-    def _replace(self, path: str, body: bytes, seen: str) -> str | None:
-        """Put bytes in the place of the state whose ETag is `seen`; the new ETag, `None` where the state is another."""
-        for etag in (seen, seen.strip('"')):  # Ceph 16 compares a put's condition without the quotes
-            try:
-                answer = self.place.client().put_object(**self._at(path), Body=body, IfMatch=etag)
-            except s3_errors() as error:
-                if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
-                    raise self._error(error) from None
-                # boto3 asks again where an answer was lost: then the state is another because it is this one.
-                there, found = self.read_version(path)
-                if found != seen:
-                    return found if there == body else None
-            else:
-                return str(answer["ETag"])
-        return None
 
     def send(self, staged: Path, path: str) -> Sent:
         """All pieces of the file: it is there when `put` completes them."""
-        at = self._at(path)
+        at = self.place.at(path)
         upload = self._ask(lambda s3: s3.create_multipart_upload(**at))["UploadId"]
         parts: list[dict[str, Any]] = []
         with staged.open("rb") as file:
@@ -244,32 +200,23 @@ class S3Files:
     def put(self, staged: Path | Sent, path: str) -> None:
         if isinstance(staged, Sent):
             pieces = json.loads(staged.handle)
-            self._ask(lambda s3: s3.complete_multipart_upload(**self._at(path), **pieces))
+            self._ask(lambda s3: s3.complete_multipart_upload(**self.place.at(path), **pieces))
             return
         from boto3.s3.transfer import TransferConfig
 
         # In this thread: there are several of `together`.
         config = TransferConfig(MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES, use_threads=False)
-        self._ask(lambda s3: s3.upload_file(str(staged), *self._at(path).values(), Config=config))
+        self._ask(lambda s3: s3.upload_file(str(staged), *self.place.at(path).values(), Config=config))
 
     def put_first(self, text: str, path: str) -> bool:
-        return self._put_first(text.encode(), path) is not None
+        return self._put_new(path, text) is not None
 
-    def _put_first(self, body: bytes, path: str) -> str | None:
-        """The ETag of what was written, if it was."""
-        try:
-            answer = self.place.client().put_object(**self._at(path), Body=body, IfNoneMatch="*")
-        except s3_errors() as error:
-            if code_of(error) not in ALREADY_THERE:
-                raise self._error(error) from None
-            # boto3 asks again where an answer was lost, and then finds its own.
-            there, found = self.read_version(path)
-            return found if there == body else None
-        etag: str = answer["ETag"]
-        return etag
+    def _put_new(self, path: str, text: str) -> str | None:
+        with self._explain():
+            return self.place.put_new(path, text.encode())
 
     def delete(self, path: str) -> None:
-        self._ask(lambda s3: s3.delete_object(**self._at(path)))
+        self._ask(lambda s3: s3.delete_object(**self.place.at(path)))
 
     def together(self, calls: Iterable[Callable[[], None]]) -> None:
         self.place.client()  # made once, before threads ask for it
@@ -285,7 +232,7 @@ class S3Files:
     def lock(self, name: str) -> Iterator[None]:
         path = f"_manifest/{name}"
         owner = uuid.uuid4().hex
-        while (etag := self._put_first(owner.encode(), path)) is None:
+        while (etag := self._put_new(path, owner)) is None:
             self._end_lease(path)
             time.sleep(random.uniform(0.05, 0.5))
         lease = _Lease(etag)
@@ -309,16 +256,17 @@ class S3Files:
         looked at before too."""
         if (found := self._head(path)) and found["ETag"] == etag:
             try:
-                self.place.client().delete_object(**self._at(path), IfMatch=etag)
+                self.place.client().delete_object(**self.place.at(path), IfMatch=etag)
             except s3_errors() as error:
                 if code_of(error) not in {*ALREADY_THERE, *NOT_THERE}:
-                    raise self._error(error) from None
+                    raise LAKE.error(f"the lake {self.place.named}", error) from None
 
     def _renew(self, path: str, owner: str, lease: _Lease) -> None:
         """Write the lock anew while it is ours. Where that fails, it is tried again until the lease is over."""
         while not lease.over.wait(self.lease_s / 4):
             try:
-                etag = self._replace(path, owner.encode(), lease.etag)
+                with self._explain():
+                    etag = self.place.put_over(path, owner.encode(), lease.etag)
             except LakeError:
                 continue
             if etag is None:
@@ -349,13 +297,11 @@ class S3Files:
     def _unfinished(self) -> tuple[list[dict[str, Any]], float]:
         """Puts in pieces that were begun long ago and never completed, and what time it is by the store's clock."""
         uploads: list[dict[str, Any]] = []
-        try:
+        with self._explain():
             pages = self.place.client().get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.key("")):
                 now = _server_time(page)
                 uploads += page.get("Uploads", ())
-        except s3_errors() as error:
-            raise self._error(error) from None
         return [upload for upload in uploads if now - upload["Initiated"].timestamp() > UNFINISHED_S], now
 
     def free_bytes(self) -> None:

@@ -9,21 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from opensky_assets.storage.objects import ObjectGone, SourceError, SourceObject, SourceUnavailable
-from opensky_assets.storage.s3 import (
+from opensky_assets.storage.errors import (
     CHANGED,
-    FINAL,
     NO_RIGHT,
     NOT_THERE,
-    S3Place,
+    PERMANENT_S3_CODES,
+    SOURCE,
+    ObjectGone,
+    SourceError,
     advice,
     broken_reads,
     code_of,
-    is_final,
     retry_after_s,
     s3_errors,
     status_of,
 )
+from opensky_assets.storage.objects import SourceObject
+from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.telemetry import Attempt
 
 RESUMES = 5
@@ -36,15 +38,9 @@ LONGEST_PAUSE_S = 120
 """Where the server asks for a longer one (Retry-After), the read is given up."""
 
 
-def source_error(what: str, error: Exception) -> SourceError:
-    """The error of a source's bucket, `what` saying which work failed: for good, or worth another try."""
-    kind = SourceError if is_final(error) else SourceUnavailable
-    return kind(f"{what}: {advice(error, 'OPENSKY_SOURCE')}")
-
-
 @dataclass(frozen=True)
 class S3Store:
-    """The objects of a place, read only."""
+    """The objects of a place."""
 
     place: S3Place
     only: str | None = None
@@ -56,14 +52,12 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[SourceObject]:
         base = len(self.place.key(""))
-        try:
+        with SOURCE.explain(f"cannot list {self.place.named}"):
             for page in self.place.list(self.only or prefix):
                 for entry in page.get("Contents", ()):
                     item = SourceObject(entry["Key"][base:], entry["Size"], entry["ETag"].strip('"'))
                     if self.only in (None, item.key):
                         yield item
-        except s3_errors() as error:
-            raise source_error(f"cannot list {self.place.named}", error) from None
 
     def left_out(self) -> dict[str, str]:
         return {}
@@ -74,6 +68,16 @@ class S3Store:
     def verify(self, item: SourceObject) -> None:
         if self._head(item)["ETag"].strip('"') != item.etag:
             raise ObjectGone(f"{item.key}: changed while it was read; run again")
+
+    @property
+    def is_writable(self) -> bool:
+        return not self.place.anonymous
+
+    def put(self, key: str, data: bytes, replaces: SourceObject | None = None) -> bool:
+        with SOURCE.explain(f"{key} cannot be written to {self.place.named}"):
+            if replaces is None:
+                return self.place.put_new(key, data) is not None
+            return self.place.put_over(key, data, f'"{replaces.etag}"') is not None
 
     def _head(self, item: SourceObject) -> dict[str, Any]:
         client, pause = self.place.client_that_asks_once(), 0.0
@@ -87,7 +91,7 @@ class S3Store:
             except s3_errors() as error:
                 attempt.failed(status_of(error))
                 pause = _pause_s(again, error)
-                if code_of(error) in FINAL or again == RESUMES or pause > LONGEST_PAUSE_S:
+                if code_of(error) in PERMANENT_S3_CODES or again == RESUMES or pause > LONGEST_PAUSE_S:
                     raise _unreadable(self.place, item, error) from None
             finally:
                 attempt.end()
@@ -146,7 +150,7 @@ class _Body(io.RawIOBase):
                     self._at += len(data)
                     return data
             except broken_reads() as error:
-                if code_of(error) in FINAL:
+                if code_of(error) in PERMANENT_S3_CODES:
                     raise _unreadable(self._place, self._item, error) from None
                 broken = error
             self._drop()
