@@ -57,6 +57,7 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
     the lake already, the whole database stays as it is. Where the source has no table that can be read, and the lake
     has none, an empty database is published, so that flights are enriched without aircraft until there is one.
     """
+    lake = lake.with_records()
     lake.claim(store.uri, source_kind(store))
     with lake.files.lock("aircraft.lock"), lake.run([AIRCRAFT_DATABASE.name]) as run:
         plan = make_plan(store, lake, settings, today)

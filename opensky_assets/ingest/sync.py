@@ -71,6 +71,7 @@ def sync_days(
     runner: Runner = ingest_objects,
 ) -> SyncReport:
     """Let `runner` ingest every new or changed object that may hold rows of `days`; each whole, with all its days."""
+    lake = lake.with_records()
     lake.claim(store.uri, source_kind(store))
     with lake.run([contract.name]) as run:
         plan = make_plan(store, lake, settings, today)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest
-from opensky_assets.storage.files import Files, LakeError, LocalFiles, Overtaken, Sent, Stored, require_readable
+from opensky_assets.lake.records import Records, read_records, read_texts
+from opensky_assets.storage.errors import LakeError, Overtaken
+from opensky_assets.storage.files import Files, LocalFiles, Sent, Stored, require_readable
 from opensky_assets.storage.objects import SourceObject
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.staging import Staging
@@ -36,21 +37,24 @@ FORGOTTEN = "forgotten"
 
 KEY_HASH_DIGITS = 16
 
-READS_AT_ONCE = 16
-"""Manifests are small: over a network, nearly all of their time is waiting."""
-
 
 @dataclass(frozen=True)
 class Lake:
-    """A lake in a folder or a bucket. Paths are relative to it, with `/`."""
+    """A lake in a folder or a bucket. Paths are relative to it, with `/`. With `records`, what was read of manifests
+    once is read again only where it was replaced."""
 
     files: Files
+    records: Records | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def at(folder: Path) -> Lake:
         """The lake in a folder. Raises `LakeError` where no lake can be there."""
         require_readable(folder.resolve().as_posix())
         return Lake(LocalFiles(folder.resolve()))
+
+    def with_records(self) -> Self:
+        """The same lake for one run, which reads each manifest once."""
+        return replace(self, records=Records())
 
     def __str__(self) -> str:
         return str(self.files)
@@ -64,7 +68,7 @@ class Lake:
         given = json.loads(text)
         if "folder" in given:
             return Lake.at(Path(given["folder"]))
-        return _in_bucket(S3Place(**given["place"]), given["lease_s"])
+        return lake_in_bucket(S3Place(**given["place"]), given["lease_s"])
 
     # --- paths -------------------------------------------------------------------------------------------------
 
@@ -173,7 +177,7 @@ class Lake:
 
     def manifests(self, table: str) -> dict[str, Manifest]:
         """The manifests of a table by key of the source object. Raises `LakeError` for one that does not read."""
-        return {m.source.key: m for m in self._manifests(self._records(table, held=False))}
+        return {m.source.key: m for m in _that_count(self._read(self._listed(table, held=False), Manifest.from_json))}
 
     def manifests_of(self, table: str, key_hashes: Collection[str]) -> Iterator[Manifest]:
         """The manifests of objects the hash of whose key is, or begins with, one of `key_hashes`: files that an older
@@ -181,33 +185,21 @@ class Lake:
         whole = [f"_manifest/{table}/{name}.json" for name in sorted(key_hashes) if len(name) == KEY_HASH_DIGITS]
         begins = {name for name in key_hashes if len(name) < KEY_HASH_DIGITS}
         if begins:
-            listed = self._records(table, held=False)
+            listed = [file.path for file in self._listed(table, held=False)]
             whole += [path for path in listed if path.rsplit("/", 1)[1][:8] in begins and path not in whole]
-        return iter(self._manifests(whole))
+        return iter(_that_count(read_records(self.files, whole, Manifest.from_json)))
 
-    def _manifests(self, paths: Iterable[str]) -> Iterator[Manifest]:
-        found = self._records_at(list(paths), Manifest.from_json)
-        return (manifest for manifest in found if FORGOTTEN not in manifest.notes)
-
-    def _records_at(self, paths: Sequence[str], read: Callable[[str], T]) -> Iterator[T]:
-        for path, text in zip(paths, self.read_texts(paths), strict=True):
-            if text is None:
-                continue
-            try:
-                yield read(text)
-            except DamagedRecord as error:
-                raise LakeError(
-                    f"the lake {self}: {path} cannot be read: {error}. `opensky-assets verify --repair` removes it, "
-                    "and its object is read again"
-                ) from None
+    def _read(self, listed: Iterable[Stored], parse: Callable[[str], T]) -> list[T]:
+        return (self.records or Records()).read(self.files, listed, parse)
 
     def manifests_at(self, table: str, key_hashes: Iterable[str]) -> dict[str, Manifest]:
         """The manifests of objects with these hashes of their keys, by key, without listing the others."""
-        return {m.source.key: m for m in self._manifests(f"_manifest/{table}/{name}.json" for name in key_hashes)}
+        found = read_records(self.files, [f"_manifest/{table}/{name}.json" for name in key_hashes], Manifest.from_json)
+        return {m.source.key: m for m in _that_count(found)}
 
     def held(self, table: str) -> dict[str, Held]:
         """The objects of a table that were held back, by key. Records older than the object's manifest do not count."""
-        found = list(self._records_at(self._records(table, held=True), Held.from_json))
+        found = self._read(self._listed(table, held=True), Held.from_json)
         manifests = self.manifests_at(table, [held.source.key_hash for held in found])
         return {
             held.source.key: held
@@ -215,23 +207,13 @@ class Lake:
             if (manifest := manifests.get(held.source.key)) is None or manifest.generation <= held.generation
         }
 
-    def _records(self, table: str, held: bool) -> list[str]:
-        paths = (file.path for file in self.files.walk(f"_manifest/{table}"))
-        return [path for path in paths if path.endswith(".json") and path.endswith(".held.json") == held]
+    def _listed(self, table: str, held: bool) -> list[Stored]:
+        files = (file for file in self.files.walk(f"_manifest/{table}") if file.path.endswith(".json"))
+        return [file for file in files if file.path.endswith(".held.json") == held]
 
     def read_texts(self, paths: Iterable[str]) -> list[str | None]:
         """The texts of small files, `None` for those that are not there."""
-
-        def read(path: str) -> str | None:
-            try:
-                return self.files.read(path).decode(errors="replace")
-            except FileNotFoundError:
-                return None
-
-        if isinstance(self.files, LocalFiles):
-            return [read(path) for path in paths]
-        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-            return list(pool.map(read, paths))
+        return read_texts(self.files, list(paths))
 
     def committed(self, table: str, days: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
         """The files, with their rows, that the manifests of a raw table name for each of `days` that has any."""
@@ -399,7 +381,8 @@ class Lake:
         self.publish({}, drop=stale)
 
     def _held(self, base: str) -> Held | None:
-        return next(iter(self._records_at([f"{base}.held.json"], Held.from_json)), None)
+        found: list[Held | None] = read_records(self.files, [f"{base}.held.json"], Held.from_json)
+        return found[0]
 
     def held_at(self, table: str, item: SourceObject) -> Held | None:
         """What is on record now of an object that was held back."""
@@ -438,6 +421,11 @@ class Seen:
     held_token: str
 
 
+def _that_count(manifests: Iterable[Manifest | None]) -> list[Manifest]:
+    """Without those that are not there, or stand for rows that were removed."""
+    return [manifest for manifest in manifests if manifest is not None and FORGOTTEN not in manifest.notes]
+
+
 def parsed(read: Callable[[str], T], text: bytes | None) -> T | None:
     """A record out of its bytes; `None` where there are none, or they do not read."""
     return None if text is None else _parsed_text(read, text.decode(errors="replace"))
@@ -469,7 +457,8 @@ def key_hash_in(path: str) -> str:
     return path.removesuffix(".parquet").removesuffix(HELD).rsplit("-", 1)[-1].partition("_")[0]
 
 
-def _in_bucket(place: S3Place, lease_s: float | None = None) -> Lake:
+def lake_in_bucket(place: S3Place, lease_s: float | None = None) -> Lake:
+    """The lake at a place. Raises `LakeError` where no lake can be there."""
     from opensky_assets.storage.s3_files import S3Files
 
     require_readable(place.uri)
@@ -487,4 +476,4 @@ def lake_place(settings: Settings) -> S3Place | Path:
 def open_lake(settings: Settings) -> Lake:
     """The lake of the settings. Raises `LakeError` where no lake can be there."""
     place = lake_place(settings)
-    return Lake.at(place) if isinstance(place, Path) else _in_bucket(place)
+    return Lake.at(place) if isinstance(place, Path) else lake_in_bucket(place)
