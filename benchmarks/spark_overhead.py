@@ -33,7 +33,8 @@ from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
-from opensky_assets.lake.days import DayRows, write_days
+from opensky_assets.lake.days import DayRows
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.storage.objects import LocalStore
@@ -102,7 +103,7 @@ def enrich(engine: Literal["local", "spark"], folder: Path, cores: int, memory: 
     snapshot, work = snapshot_of(lake, AIRCRAFT_DATABASE), work_on_enrichment(lake, STATE_ENRICHMENT, [DAY])
     with Monitor() as monitor:
         made = opened.transform(STATE_ENRICHMENT, lake, work, snapshot)
-        done = write_days(lake, STATE_ENRICHMENT.result, made)[0] if isinstance(made, DayRows) else made
+        done = ParquetTables(lake).write_days(STATE_ENRICHMENT.result, made)[0] if isinstance(made, DayRows) else made
     usage = monitor.usage
     print(json.dumps({"seconds": usage.duration_s, "cpu_s": usage.cpu_s, "rows": done.records[DAY].rows}))
 

@@ -5,7 +5,7 @@ import warnings
 import dagster as dg
 
 from opensky_assets.defs.automation import automation, with_freshness
-from opensky_assets.io_managers.lake import LakeIOManager
+from opensky_assets.io_managers.lake import lake_io_manager
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -28,7 +28,7 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
             "opensky_assets.defs",
             resources={
                 "opensky": opensky,
-                "io_manager": LakeIOManager(opensky=opensky, spark=spark, monitor=monitor),
+                "io_manager": lake_io_manager(opensky, spark, monitor),
                 "monitor": monitor,
                 "dbt": DbtResource(),
                 "spark": spark,

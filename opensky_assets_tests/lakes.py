@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from opensky_assets.lake import Held, Lake, Manifest, Staging
 from opensky_assets.lake.days import DayRows
-from opensky_assets.lake.days import write_days as publish_days
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import Contract
 from opensky_assets.storage.files import LocalFiles
 
@@ -46,5 +46,5 @@ def write_days(
     lake: Lake, contract: Contract, reader: pa.RecordBatchReader, days: Sequence[str]
 ) -> tuple[dict[str, int], dict[str, pa.Table]]:
     """Publish days of a table that is made of nothing; the rows, and the first rows, of each that has any."""
-    done, heads = publish_days(lake, contract, DayRows(reader, {day: {} for day in days}))
+    done, heads = ParquetTables(lake).write_days(contract, DayRows(reader, {day: {} for day in days}))
     return {day: record.rows for day, record in done.records.items() if record.rows}, heads

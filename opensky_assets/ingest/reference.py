@@ -22,6 +22,7 @@ from opensky_assets.ingest.refused import Refused, failed, held_back
 from opensky_assets.ingest.runner import NOT_AN_OBJECTS_TROUBLE, Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
 from opensky_assets.lake.manifest import NO_DAY, OTHER_MEMBERS
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
@@ -195,8 +196,5 @@ def _commit(
 def publish_airports(lake: Lake) -> pa.Table:
     """Publish the airports of the installed `airportsdata`; the table as published."""
     table = airports_table()
-    with lake.run() as run:
-        staged = run.folder("airports") / "airports.parquet"
-        pq.write_table(table, staged, compression="zstd")
-        lake.files.swap(staged, AIRPORTS.path, lake.files.token(AIRPORTS.path))
+    ParquetTables(lake).write_table(AIRPORTS, table)
     return table

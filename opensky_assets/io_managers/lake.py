@@ -1,18 +1,20 @@
-"""The lake as an IO manager: core tables are written by day, every table is loaded by what the annotation asks for."""
+"""The lake as an IO manager: what assets return becomes a table, and tables are loaded as what annotations ask for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import duckdb
-import polars as pl
 import pyarrow as pa
 from dagster import ConfigurableIOManager, InputContext, OutputContext, ResourceDependency
+from pydantic import PrivateAttr
 
+from opensky_assets.io_managers.frames import convert, is_of, reader_of, with_day
+from opensky_assets.io_managers.loaded import LoadedInputs
 from opensky_assets.io_managers.metadata import preview
 from opensky_assets.lake import Lake, LakeError
-from opensky_assets.lake.days import DayRows, write_days
+from opensky_assets.lake.days import DayRows
+from opensky_assets.lake.tables import NotMaterialized, ParquetTables, TableStore, contract_from_schema
 from opensky_assets.partitions import NO_EVENTS, day_event
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
@@ -25,44 +27,61 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from pyspark.sql import DataFrame
 
-CONTRACTS: dict[str, Contract] = {
-    table.name: table.contract for table in TABLES if table.group != "quarantine" and not table.asset
-}
-"""The contract of each asset that is a table of the lake."""
-
-
-class NotMaterialized(LakeError):
-    """A table, or some days of it, have not been materialized."""
-
-
-class MaterializedButGone(LakeError):
-    """Dagster knows a table, or some days of it, as materialized, and the lake does not have their files."""
+CONTRACT = "contract"
+"""Metadata key of an asset's definition: the `Contract` of a table of one's own, where the frame's columns are not to
+decide."""
 
 
 class LakeIOManager(ConfigurableIOManager):
-    """Writes a frame that has a `day` column, ordered by day, as one file a day; loads the days that are asked for.
+    """The lake in a folder, or in a bucket by boto3's usual connection. Gives, by the annotation of the input:
+    `pa.Table` (the default), `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame`,
+    `duckdb.DuckDBPyRelation` or `pyspark.sql.DataFrame`; of a daily table the days that are asked for.
 
-    Takes an Arrow table or reader, or `DayRows`, which also say what each day is made of. Gives, by the annotation of
-    the input: `pa.Table` (the default), `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame`,
-    `duckdb.DuckDBPyRelation` or `pyspark.sql.DataFrame`.
+    Takes the same, or `DayRows`, which also say what each day is made of. Rows of a daily table have a column `day`, or
+    are of the run's only day; they become one file a day. A table that is none of the package's is a table of its
+    asset's own, `core/<asset>`: its contract is that of the asset's metadata (`CONTRACT`) or the frame's columns, and
+    its days are made of the versions of the inputs that were loaded here.
     """
 
     opensky: ResourceDependency[OpenSkyResource]
     spark: ResourceDependency[SparkResource]
     monitor: ResourceDependency[MonitorResource]
+    _loaded: LoadedInputs = PrivateAttr(default_factory=LoadedInputs)
 
-    def handle_output(self, context: OutputContext, obj: pa.Table | pa.RecordBatchReader | DayRows) -> None:
-        contract = CONTRACTS[context.asset_key.path[-1]]
-        asked = list(context.asset_partition_keys)
-        if not isinstance(obj, DayRows):
-            obj = DayRows(obj.to_reader() if isinstance(obj, pa.Table) else obj, {day: {} for day in asked})
+    def open_lake(self) -> Lake:
+        return self.opensky.open_lake()
+
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
         step = context.step_context
         # Rows of a reader are made while they are written.
-        with tried_again(step.previous_attempt_count), self.monitor.measure() as measured:
-            lake = self.opensky.open_lake()
-            done, heads = write_days(lake, contract, obj)
+        with tried_again(step.previous_attempt_count):
+            lake = self.open_lake()
+            tables = ParquetTables(lake)
+            if context.has_asset_partitions:
+                self._write_days(context, lake, tables, obj)
+            else:
+                self._write_table(context, lake, tables, obj)
+
+    def _write_table(self, context: OutputContext, lake: Lake, tables: TableStore, obj: Any) -> None:
+        rows = reader_of(obj).read_all()
+        contract = _contract_to_write(context, rows.schema)
+        rows = rows if rows.schema == contract.schema else rows.select(contract.schema.names).cast(contract.schema)
+        tables.write_table(contract, rows)
+        if not is_catalogued(context):
+            tables.keep_contract(contract)
+        uri = lake.uri(contract.path)
+        context.add_output_metadata({"dagster/row_count": rows.num_rows, "dagster/uri": uri, "preview": preview(rows)})
+
+    def _write_days(self, context: OutputContext, lake: Lake, tables: TableStore, obj: Any) -> None:
+        step, asked = context.step_context, list(context.asset_partition_keys)
+        rows = obj if isinstance(obj, DayRows) else self._day_rows(context, lake, obj, asked)
+        contract = _contract_to_write(context, rows.reader.schema)
+        with self.monitor.measure() as measured:
+            done, heads = tables.write_days(contract, rows)
             done.require_all(contract.name)
-        rows = {day: record.rows for day, record in done.records.items()}
+        if not is_catalogued(context):
+            tables.keep_contract(contract)
+        counts = {day: record.rows for day, record in done.records.items()}
         metadata = context.output_metadata or {}
         facts: dict[str, dict[str, Any]] = {}
         for day in asked:
@@ -71,30 +90,39 @@ class LakeIOManager(ConfigurableIOManager):
                 continue  # a day without data upstream
             facts[day] = {
                 **(given or {}),
-                "dagster/partition_row_count": rows.get(day, 0),
+                "dagster/partition_row_count": counts.get(day, 0),
                 "dagster/uri": lake.uri(f"{contract.path}/day={day}"),
                 **({"preview": preview(heads[day])} if day in heads else {}),
             }
         for day in sorted(done.changed - set(asked)):  # made anew since rows of the run's days have a part in it
-            new = {"dagster/partition_row_count": rows[day], "dagster/uri": lake.uri(f"{contract.path}/day={day}")}
+            new = {"dagster/partition_row_count": counts[day], "dagster/uri": lake.uri(f"{contract.path}/day={day}")}
             context.log_event(day_event(context.asset_key, day, new, _code_versions(context)))
-        for day, found in measured.on_last_day(facts, sum(rows.values())).items():
+        for day, found in measured.on_last_day(facts, sum(counts.values())).items():
             if NO_EVENTS in metadata:
                 context.log_event(day_event(context.asset_key, day, found, _code_versions(context)))
             else:
                 step.add_asset_metadata(found, asset_key=context.asset_key, partition_key=day)
+
+    def _day_rows(self, context: OutputContext, lake: Lake, obj: Any, asked: Sequence[str]) -> DayRows:
+        """Rows of a frame, with what each day is made of: the inputs that were loaded, and the asset's code."""
+        reader = with_day(reader_of(obj), asked)
+        contract = _contract_to_write(context, reader.schema)
+        own = {"contract": contract.version, "code": _code_versions(context)[context.asset_key] or ""}
+        inputs, now = self._loaded.inputs_of(context, lake, own)
+        return DayRows(reader, inputs, now)
 
     def load_input(self, context: InputContext) -> Any:
         with tried_again(context.step_context.previous_attempt_count if context.step_context else 0):
             return self._load(context)
 
     def _load(self, context: InputContext) -> Any:
-        lake = self.opensky.open_lake()
-        contract = CONTRACTS[context.asset_key.path[-1]]
+        lake = self.open_lake()
+        contract = _contract_to_read(context, ParquetTables(lake))
         days = list(context.asset_partition_keys) if context.has_asset_partitions else None
-        dataset = open_dataset(lake, contract, days, partial(_known_rows, context))
+        self._loaded.add(context, lake, contract, days)
+        dataset = ParquetTables(lake).open_dataset(contract, days, partial(_known_rows, context))
         wanted = context.dagster_type.typing_type
-        if _is_of("pyspark", wanted):
+        if is_of("pyspark", wanted):
             return self._spark_frame(context, lake, contract, dataset)
         return convert(dataset, wanted, lake)
 
@@ -108,6 +136,59 @@ class LakeIOManager(ConfigurableIOManager):
         if files:
             return table_frame(session, lake, contract, files)
         return session.createDataFrame(dataset.schema.empty_table())
+
+
+def lake_io_manager(opensky: OpenSkyResource, spark: SparkResource, monitor: MonitorResource) -> LakeIOManager:
+    """The IO manager for the lake of the settings."""
+    given: dict[str, Any] = {"opensky": opensky, "spark": spark, "monitor": monitor}
+    settings = opensky.settings()
+    if not settings.lake.startswith("s3://"):
+        return LakeIOManager(**given)
+    from opensky_assets.io_managers.s3 import S3LakeIOManager
+    from opensky_assets.resources.s3 import s3_resource
+
+    return S3LakeIOManager(s3=s3_resource(settings), **given)
+
+
+def contracts() -> dict[str, Contract]:
+    """The contract of each asset that is a table of the package's catalogue."""
+    return {table.name: table.contract for table in TABLES if table.group != "quarantine" and not table.asset}
+
+
+def is_catalogued(context: OutputContext) -> bool:
+    return context.asset_key.path[-1] in contracts()
+
+
+def _own_path(context: OutputContext | InputContext) -> str:
+    """Where a table of one's own is. Raises `LakeError` for a name that a table of the package has."""
+    name = "-".join(context.asset_key.path)
+    if any(path.partition(".")[0] == f"core/{name}" for path in (table.path for table in TABLES)):
+        raise LakeError(f"core/{name} is a table of opensky_assets: give the asset {name} another name")
+    return f"core/{name}" if context.has_asset_partitions else f"core/{name}.parquet"
+
+
+def _contract_to_write(context: OutputContext, schema: pa.Schema) -> Contract:
+    """The contract of the asset's table; of one of its own that of its metadata, or the columns of the frame. Raises
+    `LakeError` where the frame lacks columns of it."""
+    name = context.asset_key.path[-1]
+    found = contracts().get(name) or (context.definition_metadata or {}).get(CONTRACT)
+    if not isinstance(found, Contract):
+        return contract_from_schema(name, _own_path(context), schema)
+    if missing := [column for column in found.schema.names if column not in schema.names]:
+        raise LakeError(f"{name}: the frame lacks columns of its contract: {', '.join(missing)}")
+    return found
+
+
+def _contract_to_read(context: InputContext, tables: TableStore) -> Contract:
+    """The contract of the table that an input is. Raises `NotMaterialized`."""
+    name = context.asset_key.path[-1]
+    written = context.upstream_output
+    found = contracts().get(name) or ((written.definition_metadata or {}).get(CONTRACT) if written else None)
+    if isinstance(found, Contract):
+        return found
+    if kept := tables.contract_of(_own_path(context)):
+        return kept
+    raise NotMaterialized(f"{name}: not materialized; materialize the asset first ({_own_path(context)})")
 
 
 def _code_versions(context: OutputContext) -> dict[dg.AssetKey, str | None]:
@@ -135,77 +216,3 @@ def _known_rows(context: InputContext, days: Sequence[str]) -> dict[str, int | N
             break
         cursor = page.cursor
     return found
-
-
-KnownRows = Callable[[Sequence[str]], Mapping[str, int | None]]
-
-
-def open_dataset(lake: Lake, contract: Contract, days: Sequence[str] | None, known_rows: KnownRows) -> "ds.Dataset":
-    """The files of a table as an Arrow dataset, with `day` where it has days; `None` for all it has.
-
-    A day known to have no rows needs no file. Raises `NotMaterialized`, `MaterializedButGone` or, where the lake may
-    not be read, `LakeError`.
-    """
-    import pyarrow.dataset as ds  # imports pandas
-
-    filesystem, folder = lake.files.arrow()
-    if contract.path.endswith(".parquet"):
-        if not lake.exists(contract.path):
-            _explain_missing(lake, contract, [contract.name], known_rows([]), "the asset")
-        return ds.dataset(f"{folder}/{contract.path}", filesystem=filesystem, schema=contract.schema)
-    found = lake.day_files(contract.path, lake.days(contract.path) if days is None else days)
-    if missing := [day for day in days or () if day not in found]:
-        known = known_rows(missing)
-        if lost := [day for day in missing if known.get(day) != 0]:
-            _explain_missing(lake, contract, lost, known, "these days")
-    day = pa.field("day", pa.date32())
-    schema = contract.schema.append(day)
-    files = [f"{folder}/{path}" for paths in found.values() for path in paths]
-    if not files:
-        return ds.dataset(schema.empty_table())
-    return ds.dataset(
-        files,
-        filesystem=filesystem,
-        schema=schema,
-        partitioning=ds.partitioning(pa.schema([day]), flavor="hive"),
-        partition_base_dir=f"{folder}/{contract.path}",
-    )
-
-
-def _explain_missing(
-    lake: Lake, contract: Contract, missing: Sequence[str], known: Mapping[str, int | None], what: str
-) -> NoReturn:
-    never = [name for name in missing if name not in known]
-    told = ", ".join((never or missing)[:5]) + (" and more" if len(never or missing) > 5 else "")
-    where = lake.address(contract.path)
-    if never:
-        raise NotMaterialized(f"{contract.name}: not materialized: {told}; materialize {what} first ({where})")
-    raise MaterializedButGone(
-        f"{contract.name}: materialized, but gone from {where}: {told}; somebody removed the files, or OPENSKY_LAKE is "
-        f"another one than before. Materialize {what} again"
-    )
-
-
-def _is_of(package: str, wanted: Any) -> bool:
-    """Whether a type is one of `package`, which is not imported for those who do not use it."""
-    return getattr(wanted, "__module__", "").split(".")[0] == package
-
-
-def convert(dataset: "ds.Dataset", wanted: Any, lake: Lake) -> Any:
-    """A dataset as the type asked for. Raises `TypeError` for one that is not known."""
-    if wanted is pl.LazyFrame:
-        return pl.scan_pyarrow_dataset(dataset)
-    if wanted is pl.DataFrame:
-        return pl.DataFrame(dataset.to_table())
-    if _is_of("pandas", wanted):
-        return dataset.to_table().to_pandas()
-    if wanted is pa.RecordBatchReader:
-        return dataset.scanner().to_reader()
-    if wanted is duckdb.DuckDBPyRelation:
-        return lake.attach(duckdb.connect()).from_arrow(dataset)
-    if wanted in (pa.Table, Any):
-        return dataset.to_table()
-    raise TypeError(
-        f"cannot load a table as {wanted}: annotate the input as pa.Table, pa.RecordBatchReader, pl.LazyFrame, "
-        "pl.DataFrame, pandas.DataFrame, duckdb.DuckDBPyRelation or pyspark.sql.DataFrame"
-    )

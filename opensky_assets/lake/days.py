@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from opensky_assets.lake.lake import Lake, parsed, record_path
 from opensky_assets.lake.manifest import DayRecord, Inputs, OutputFile
-from opensky_assets.lake.parquet import DayFiles, split_days
-from opensky_assets.schemas import Contract
-from opensky_assets.storage.files import Overtaken, Sent
+from opensky_assets.storage.errors import Overtaken
+from opensky_assets.storage.files import Sent
 from opensky_assets.storage.staging import Staging
 
 InputsNow = Callable[[Iterable[str]], Mapping[str, Inputs]]
@@ -186,31 +185,6 @@ class DayRows:
     now: InputsNow | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     require: Callable[[Mapping[str, int]], None] = lambda rows: None
-
-
-def write_days(lake: Lake, contract: Contract, rows: DayRows) -> tuple[Replaced, dict[str, pa.Table]]:
-    """Publish days of a table, a file a day, and return what became of them and the first rows of each.
-
-    Memory is bounded by a day's row group. Raises `ValueError` for rows of a day that is none of the `inputs`."""
-    heads: dict[str, pa.Table] = {}
-    name = contract.path.rsplit("/", 1)[-1]
-    with lake.run() as run:
-        files = DayFiles(
-            run.folder(name),
-            contract.path,
-            lake.files.fresh(name),
-            contract.schema,
-            metadata={"opensky.contract_version": contract.version},
-        )
-        for day, part in split_days(rows.reader):
-            if day not in rows.inputs:
-                raise ValueError(f"{contract.name}: rows of {day}, which is not among the days of this run")
-            heads.setdefault(day, part.slice(0, 5))
-            files.write(day, part)
-        staged, outputs = files.close()
-        rows.require({output.day: output.rows for output in outputs})
-        new = new_days(staged, outputs, rows.inputs, rows.counts)
-        return replace_days(lake, run, contract.path, new, rows.now), heads
 
 
 def new_days(

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, LakeError
-from opensky_assets.lake.days import DayRows, Replaced, write_days
+from opensky_assets.lake.days import DayRows, Replaced
 from opensky_assets.lake.manifest import Inputs
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.sources.keys import is_flight_answer
 from opensky_assets.storage.files import Overtaken
@@ -82,8 +83,9 @@ def publish_flights(lake: Lake, work: Work, made: Made) -> Replaced:
                 _require_unchanged(lake, day, work.inputs[day])
                 raise
 
-    done, _ = write_days(lake, CORE_FLIGHTS, DayRows(made.flights, work.inputs, now, made.counts, require))
-    gone, _ = write_days(lake, SUPERSEDED_FLIGHTS, DayRows(made.superseded().to_reader(), work.inputs, now))
+    tables = ParquetTables(lake)
+    done, _ = tables.write_days(CORE_FLIGHTS, DayRows(made.flights, work.inputs, now, made.counts, require))
+    gone, _ = tables.write_days(SUPERSEDED_FLIGHTS, DayRows(made.superseded().to_reader(), work.inputs, now))
     done.require_all("flights")
     gone.require_all("superseded_flights")
     return done

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from opensky_assets.definitions import build_definitions
-from opensky_assets.io_managers.lake import CONTRACTS
+from opensky_assets.io_managers.lake import contracts
 from opensky_assets.resources.opensky import OpenSkyResource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,11 +40,11 @@ def test_every_asset_says_what_it_is(specs: list[dg.AssetSpec]) -> None:
 
 
 def test_every_table_shows_its_contract(specs: list[dg.AssetSpec]) -> None:
-    tables = {spec.key.path[-1]: spec for spec in specs if spec.key.path[-1] in CONTRACTS}
-    assert tables.keys() == CONTRACTS.keys()
+    tables = {spec.key.path[-1]: spec for spec in specs if spec.key.path[-1] in contracts()}
+    assert tables.keys() == contracts().keys()
     for name, spec in tables.items():
         columns = spec.metadata["dagster/column_schema"].columns
-        contract = CONTRACTS[name]
+        contract = contracts()[name]
         assert [c.name for c in columns] == contract.schema.names
         for shown, column in zip(columns, contract.columns, strict=True):
             assert shown.description
@@ -55,11 +55,11 @@ def test_every_table_shows_its_contract(specs: list[dg.AssetSpec]) -> None:
 def test_lineage_names_columns_that_exist(specs: list[dg.AssetSpec], name: str) -> None:
     (enriched,) = (spec for spec in specs if spec.key.path == [name])
     lineage = enriched.metadata["dagster/column_lineage"].deps_by_column
-    assert lineage.keys() <= set(CONTRACTS[name].schema.names)
-    assert set(CONTRACTS[name].schema.names) - lineage.keys() == {"aircraft_snapshot"}
+    assert lineage.keys() <= set(contracts()[name].schema.names)
+    assert set(contracts()[name].schema.names) - lineage.keys() == {"aircraft_snapshot"}
     for deps in lineage.values():
         for dep in deps:
-            assert dep.column_name in CONTRACTS[dep.asset_key.path[-1]].schema.names
+            assert dep.column_name in contracts()[dep.asset_key.path[-1]].schema.names
 
 
 def test_daily_assets_share_one_calendar_and_run_a_range_at_once() -> None:

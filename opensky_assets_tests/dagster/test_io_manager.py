@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensky_assets.io_managers.lake import MaterializedButGone, NotMaterialized, convert, open_dataset
+from opensky_assets.io_managers.frames import convert
+from opensky_assets.lake.tables import MaterializedButGone, NotMaterialized, ParquetTables
 from opensky_assets.schemas import ROUTES
 from opensky_assets_tests.buckets import let_others_in
 from opensky_assets_tests.lakes import LocalLake, write_days
@@ -68,38 +69,41 @@ def test_each_day_is_one_file_without_the_day_in_it(lake: LocalLake) -> None:
     ],
 )
 def test_loads_by_annotation(lake: LocalLake, wanted: type, rows) -> None:  # type: ignore[no-untyped-def]
-    loaded = convert(open_dataset(lake, ROUTES, None, nothing_known), wanted, lake)
+    loaded = convert(ParquetTables(lake).open_dataset(ROUTES, None, nothing_known), wanted, lake)
     assert isinstance(loaded, wanted)
     assert rows(loaded) == 3
 
 
 def test_an_annotation_that_is_not_known_says_which_are(lake: LocalLake) -> None:
     with pytest.raises(TypeError, match=r"polars|pl\.LazyFrame"):
-        convert(open_dataset(lake, ROUTES, None, nothing_known), dict, lake)
+        convert(ParquetTables(lake).open_dataset(ROUTES, None, nothing_known), dict, lake)
 
 
 def test_a_missing_day_is_named(lake: LocalLake) -> None:
     with pytest.raises(NotMaterialized, match="not materialized: 2020-01-02"):
-        open_dataset(lake, ROUTES, DAYS, nothing_known)
+        ParquetTables(lake).open_dataset(ROUTES, DAYS, nothing_known)
 
 
 def test_a_day_that_was_there_and_one_without_rows_are_told_apart(lake: LocalLake) -> None:
     with pytest.raises(MaterializedButGone, match=r"materialized, but gone from .*: 2020-01-02"):
-        open_dataset(lake, ROUTES, DAYS, lambda days: dict.fromkeys(days, 5))
-    assert open_dataset(lake, ROUTES, DAYS, lambda days: dict.fromkeys(days, 0)).count_rows() == 3
-    assert open_dataset(lake, ROUTES, ["2020-01-02"], lambda days: {"2020-01-02": 0}).to_table().num_rows == 0
+        ParquetTables(lake).open_dataset(ROUTES, DAYS, lambda days: dict.fromkeys(days, 5))
+    assert ParquetTables(lake).open_dataset(ROUTES, DAYS, lambda days: dict.fromkeys(days, 0)).count_rows() == 3
+    assert (
+        ParquetTables(lake).open_dataset(ROUTES, ["2020-01-02"], lambda days: {"2020-01-02": 0}).to_table().num_rows
+        == 0
+    )
 
 
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from opensky_assets.io_managers.lake import open_dataset
 from opensky_assets.lake import Lake, LakeError
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import ROUTES
 if os.getuid() == 0:
     os.setuid(65534)
 try:
-    open_dataset(Lake.at(Path(sys.argv[1])), ROUTES, ["2020-01-01"], lambda days: {"2020-01-01": 5})
+    ParquetTables(Lake.at(Path(sys.argv[1]))).open_dataset(ROUTES, ["2020-01-01"], lambda days: {"2020-01-01": 5})
 except LakeError as error:
     print(error)
 """
@@ -153,5 +157,5 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[s
     counts, _ = write_days(lake, ROUTES, table.to_reader(max_chunksize=4), DAYS)
     assert sum(counts.values()) == len(rows)
     if rows:
-        loaded = convert(open_dataset(lake, ROUTES, None, nothing_known), pa.Table, lake)
+        loaded = convert(ParquetTables(lake).open_dataset(ROUTES, None, nothing_known), pa.Table, lake)
         assert loaded.select(table.column_names).to_pylist() == table.to_pylist()

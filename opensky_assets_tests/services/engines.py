@@ -15,7 +15,8 @@ from opensky_assets.engines.spark.engine import SparkEngine
 from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, open_lake
-from opensky_assets.lake.days import DayRows, write_days
+from opensky_assets.lake.days import DayRows
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.storage.objects import open_source
@@ -64,7 +65,7 @@ def core(
     publish_flights(lake, flights, engine.reconcile(lake, flights))
     for what in enrichments:
         made = engine.transform(what, lake, work_on_enrichment(lake, what, days), snapshot)
-        done = write_days(lake, what.result, made)[0] if isinstance(made, DayRows) else made
+        done = ParquetTables(lake).write_days(what.result, made)[0] if isinstance(made, DayRows) else made
         done.require_all(what.result.name)
 
 

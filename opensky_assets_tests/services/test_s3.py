@@ -295,13 +295,14 @@ def test_loaded_as_every_kind_of_frame(s3_server: S3Server, simulated: Path) -> 
     import pandas as pd
     import pyarrow as pa
 
-    from opensky_assets.io_managers.lake import NotMaterialized, convert, open_dataset
+    from opensky_assets.io_managers.frames import convert
+    from opensky_assets.lake.tables import NotMaterialized, ParquetTables
 
     uri = s3_server.bucket("to-load", simulated)
     settings = settings_of(uri, s3_server.bucket("lake-to-load"), s3_server.endpoint, source_anonymous=False)
     lake = ingest(settings)
     rows = sum(m.total.written for m in lake.manifests("flights").values() for day in DAYS if day in m.days)
-    dataset = open_dataset(lake, FLIGHTS, DAYS, lambda days: {})
+    dataset = ParquetTables(lake).open_dataset(FLIGHTS, DAYS, lambda days: {})
     assert rows > 0
     counted = [
         convert(dataset, pa.Table, lake).num_rows,
@@ -312,7 +313,7 @@ def test_loaded_as_every_kind_of_frame(s3_server: S3Server, simulated: Path) -> 
     ]
     assert len(set(counted)) == 1
     with pytest.raises(NotMaterialized, match="2022-06-28"):
-        open_dataset(lake, FLIGHTS, ["2022-06-28"], lambda days: {})
+        ParquetTables(lake).open_dataset(FLIGHTS, ["2022-06-28"], lambda days: {})
 
 
 def test_a_lock_that_is_held_for_longer_than_its_lease_is_renewed(s3_server: S3Server) -> None:

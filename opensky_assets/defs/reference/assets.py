@@ -1,14 +1,16 @@
 """Reference tables: aircraft and airports."""
 
 import dagster as dg
+import pyarrow as pa
 
 from opensky_assets.ingest.kernel import CODE_VERSION
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
-from opensky_assets.io_managers.metadata import preview, table_metadata
+from opensky_assets.ingest.reference import sync_aircraft
+from opensky_assets.io_managers.metadata import table_metadata
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
+from opensky_assets.transforms.airports import airports_table
 
 
 @dg.asset(
@@ -48,11 +50,5 @@ def aircraft_database(
     description=AIRPORTS.description,
     metadata=table_metadata(AIRPORTS),
 )
-def airports(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
-    with tried_again(context.retry_number):
-        lake = opensky.open_lake()
-        table = publish_airports(lake)
-        uri = lake.uri(AIRPORTS.path)
-        return dg.MaterializeResult(
-            metadata={"dagster/row_count": table.num_rows, "dagster/uri": uri, "preview": preview(table)}
-        )
+def airports() -> pa.Table:
+    return airports_table()

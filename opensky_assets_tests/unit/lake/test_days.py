@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from opensky_assets.lake.days import DayRows, due_days, replace_pages, write_days
+from opensky_assets.lake.days import DayRows, due_days, replace_pages
+from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import ROUTES
 from opensky_assets.storage.files import Overtaken
 from opensky_assets_tests.buckets import files_of
@@ -55,10 +56,10 @@ def test_the_older_of_two_runs_that_is_published_last_changes_nothing(lake: Loca
     now = Inputs(**{DAY: "1"})
     older = DayRows(rows({DAY: 10}), made_of("1", DAY), now)  # computed, and then held up
     now.now = made_of("2", DAY)
-    done, _ = write_days(lake, ROUTES, DayRows(rows({DAY: 30}), made_of("2", DAY), now))
+    done, _ = ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 30}), made_of("2", DAY), now))
     assert done.records[DAY].rows == 30
     before = files_of(lake.root)
-    late, _ = write_days(lake, ROUTES, older)
+    late, _ = ParquetTables(lake).write_days(ROUTES, older)
     assert late.overtaken == (DAY,) and not late.records
     with pytest.raises(Overtaken, match="routes: what 2022-06-25 is made of has changed"):
         late.require_all("routes")
@@ -68,15 +69,15 @@ def test_the_older_of_two_runs_that_is_published_last_changes_nothing(lake: Loca
 
 def test_a_day_that_was_never_made_is_published_of_older_inputs_and_is_due(lake: LocalLake) -> None:
     now = Inputs(**{DAY: "2"})
-    write_days(lake, ROUTES, DayRows(rows({DAY: 10}), made_of("1", DAY), now))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 10}), made_of("1", DAY), now))
     assert count(lake, DAY) == 10
     assert due_days(lake, ROUTES.path, now([DAY])) == [DAY]
-    write_days(lake, ROUTES, DayRows(rows({DAY: 30}), made_of("2", DAY), now))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 30}), made_of("2", DAY), now))
     assert due_days(lake, ROUTES.path, now([DAY])) == []
 
 
 def test_what_is_due(lake: LocalLake) -> None:
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3, NEXT: 4}), made_of("1", DAY, NEXT)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3, NEXT: 4}), made_of("1", DAY, NEXT)))
     both = {**made_of("1", DAY, NEXT)}
     assert due_days(lake, ROUTES.path, both) == []
     assert due_days(lake, ROUTES.path, {**both, "2022-06-27": {}}) == ["2022-06-27"]
@@ -92,62 +93,62 @@ def test_what_is_due(lake: LocalLake) -> None:
 
 
 def test_a_day_with_the_rows_that_it_had_keeps_its_file_and_records_its_inputs(lake: LocalLake) -> None:
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
     (file,) = lake.day_files(ROUTES.path, [DAY])[DAY]
     before = lake.path(file).stat().st_mtime_ns
-    done, _ = write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("2", DAY)))
+    done, _ = ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("2", DAY)))
     assert done.changed == frozenset()
     assert lake.path(file).stat().st_mtime_ns == before
     assert due_days(lake, ROUTES.path, made_of("2", DAY)) == []
 
 
 def test_a_file_that_was_cut_is_written_anew_though_its_rows_are_the_same(lake: LocalLake) -> None:
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
     path = lake.path(lake.day_files(ROUTES.path, [DAY])[DAY][0])
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
     assert path.read_bytes() == whole
     assert due_days(lake, ROUTES.path, made_of("1", DAY)) == []
 
 
 def test_a_day_without_rows_has_a_record_and_no_file(lake: LocalLake) -> None:
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
-    done, _ = write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    done, _ = ParquetTables(lake).write_days(ROUTES, DayRows(rows({}), {DAY: {}}))
     assert done.changed == {DAY}
     assert lake.days(ROUTES.path) == [] and lake.recorded_days(ROUTES.path) == [DAY]
-    again, _ = write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    again, _ = ParquetTables(lake).write_days(ROUTES, DayRows(rows({}), {DAY: {}}))
     assert again.changed == frozenset()
 
 
 def test_files_that_the_new_day_does_not_have_go(lake: LocalLake) -> None:
     stray = lake.path(f"{ROUTES.path}/day={DAY}/routes-00001.parquet")  # of another engine
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
     stray.write_bytes(b"x")
-    write_days(lake, ROUTES, DayRows(rows({DAY: 4}), made_of("2", DAY)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 4}), made_of("2", DAY)))
     assert not stray.exists() and count(lake, DAY) == 4
 
 
 def test_a_day_whose_rows_went_meanwhile_does_not_get_them_back(lake: LocalLake) -> None:
     """Its raw rows were pruned and it was made empty while another run still computed it."""
     now = Inputs(**{DAY: "1"})
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY), now))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY), now))
     now.now = {}
-    write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}, now))
-    late, _ = write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY), now))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({}), {DAY: {}}, now))
+    late, _ = ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY), now))
     assert late.overtaken == (DAY,)
     assert lake.days(ROUTES.path) == []
 
 
 def test_what_a_run_that_was_killed_left_of_a_day_goes_with_the_next_run(lake: LocalLake) -> None:
     """It had put the record of an empty day, and not yet removed the file of the day's rows."""
-    write_days(lake, ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({DAY: 3}), made_of("1", DAY)))
     (file,) = lake.day_files(ROUTES.path, [DAY])[DAY]
     left = lake.path(file).read_bytes()
-    write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({}), {DAY: {}}))
     lake.path(file).parent.mkdir()
     lake.path(file).write_bytes(left)
-    write_days(lake, ROUTES, DayRows(rows({}), {DAY: {}}))
+    ParquetTables(lake).write_days(ROUTES, DayRows(rows({}), {DAY: {}}))
     assert lake.days(ROUTES.path) == []
 
 
