@@ -3,6 +3,7 @@ daemon share one history. Dagster is imported only where it is needed."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opensky_assets.bootstrap import lock
 from opensky_assets.console import announce
-from opensky_assets.settings import SettingsError, load_settings
+from opensky_assets.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
@@ -36,6 +37,21 @@ storage:
 """
 
 
+LOGS = "_logs"
+"""Folder of the lake for what runs print."""
+
+UPLOAD_S = 30
+"""So often the log of a step that is running is put into the bucket."""
+
+_LOGS_IN_S3 = """
+# What runs print is kept with the lake.
+compute_logs:
+  module: dagster_aws.s3.compute_log_manager
+  class: S3ComputeLogManager
+  config:
+"""
+
+
 def home_below(root: Path) -> Path:
     """Where DAGSTER_HOME is; it need not be there."""
     return root.resolve() / "data" / "dagster"
@@ -53,6 +69,8 @@ def dagster_home(root: Path) -> Path:
     Where `OPENSKY_POSTGRES_URL` is set, the history is there: the copy names the variable, and the environment of this
     process gets it, also out of `.env`. Raises `SettingsError` where a history in PostgreSQL has lost its variable,
     rather than starting an empty one beside it.
+
+    Where the lake is in a bucket, what runs print is kept there too, so that every machine can show it.
     """
     home = home_below(root)
     if (exported := os.environ.get("DAGSTER_HOME")) and Path(exported).resolve() != home.resolve():
@@ -64,11 +82,13 @@ def dagster_home(root: Path) -> Path:
     there = copy.read_text() if copy.is_file() else ""
     own = "" if there and not there.startswith(HEADER) else DEFAULT
     wanted = settings.read_text() if settings.is_file() else own
-    url = load_settings().postgres_url
-    if url is not None:
+    given = load_settings()
+    if wanted and not re.search(r"^compute_logs:", wanted, re.MULTILINE):
+        wanted += _logs_section(given, home)
+    if given.postgres_url is not None:
         if re.search(r"^storage:", wanted, re.MULTILINE):
             raise SettingsError(f"{settings} names a storage of its own: take that out, or unset {POSTGRES_URL}")
-        os.environ[POSTGRES_URL] = url.get_secret_value()
+        os.environ[POSTGRES_URL] = given.postgres_url.get_secret_value()
         wanted += _STORAGE
     elif POSTGRES_URL in there.partition("\nstorage:")[2]:
         raise SettingsError(
@@ -82,6 +102,33 @@ def dagster_home(root: Path) -> Path:
             new.write_text(wanted)
             os.replace(new, copy)
     return home
+
+
+def _logs_section(settings: Settings, home: Path) -> str:
+    """The part of `dagster.yaml` that keeps logs of runs below a lake in a bucket; empty where they stay here.
+
+    Dagster's manager of logs in S3 takes neither profile nor keys: it finds them as AWS's own tools do.
+    """
+    if not settings.lake.startswith("s3://"):
+        return ""
+    if settings.lake_profile and settings.lake_profile != os.environ.get("AWS_PROFILE"):
+        announce(
+            f"logs of runs stay in {home}: export AWS_PROFILE={settings.lake_profile} too to keep them in the bucket "
+            "of the lake"
+        )
+        return ""
+    # Servers other than AWS need not know the newer checksums, which the manager cannot be told.
+    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    bucket, _, prefix = settings.lake.removeprefix("s3://").partition("/")
+    given = {
+        "bucket": bucket,
+        "prefix": f"{prefix.strip('/')}/{LOGS}".lstrip("/"),
+        "endpoint_url": settings.lake_endpoint,
+        "region": settings.lake_region,
+        "local_dir": str(home / "storage"),
+    }
+    config = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in given.items() if value is not None)
+    return f"{_LOGS_IN_S3}{config}    skip_empty_files: true\n    upload_interval: {UPLOAD_S}\n"
 
 
 def history(home: Path) -> DagsterInstance:

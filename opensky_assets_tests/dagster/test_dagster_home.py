@@ -145,6 +145,91 @@ def test_postgresql_is_named_by_its_variable_and_never_by_its_value(
         dagster_home(tmp_path)
 
 
+@pytest.fixture
+def in_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENSKY_LAKE", "s3://lakes/a/b/")
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "")  # so that what is set below ends with the test
+    monkeypatch.delenv("AWS_REQUEST_CHECKSUM_CALCULATION")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+def test_logs_of_runs_are_kept_with_a_lake_in_a_bucket(
+    tmp_path: Path, in_bucket: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = dagster_home(tmp_path)
+    logs = yaml.safe_load((home / "dagster.yaml").read_text())["compute_logs"]
+    assert (logs["module"], logs["class"]) == ("dagster_aws.s3.compute_log_manager", "S3ComputeLogManager")
+    wanted = {"bucket": "lakes", "prefix": "a/b/_logs", "local_dir": str(home / "storage")}
+    assert logs["config"] == wanted | {"skip_empty_files": True, "upload_interval": 30}
+    monkeypatch.setenv("OPENSKY_LAKE", "s3://lakes")
+    monkeypatch.setenv("OPENSKY_LAKE_ENDPOINT", "http://127.0.0.1:9000")
+    monkeypatch.setenv("OPENSKY_LAKE_REGION", "somewhere")
+    config = yaml.safe_load((dagster_home(tmp_path) / "dagster.yaml").read_text())["compute_logs"]["config"]
+    assert (config["prefix"], config["endpoint_url"]) == ("_logs", "http://127.0.0.1:9000")
+    assert config["region"] == "somewhere"
+
+    (tmp_path / "dagster.yaml").write_text("compute_logs:\n  module: mine\n  class: Mine\n")
+    assert yaml.safe_load((dagster_home(tmp_path) / "dagster.yaml").read_text())["compute_logs"]["class"] == "Mine"
+    (tmp_path / "dagster.yaml").unlink()
+    monkeypatch.setenv("OPENSKY_LAKE", str(tmp_path / "lake"))
+    assert "compute_logs" not in (dagster_home(tmp_path) / "dagster.yaml").read_text()
+
+
+def test_logs_stay_here_where_the_profile_is_another(
+    tmp_path: Path, in_bucket: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The manager of logs takes no profile: with another one it would put them elsewhere, or fail."""
+    monkeypatch.setenv("OPENSKY_LAKE_PROFILE", "opensky")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    for exported in (None, "another"):
+        if exported:
+            monkeypatch.setenv("AWS_PROFILE", exported)
+        home = dagster_home(tmp_path)
+        assert "compute_logs" not in (home / "dagster.yaml").read_text()
+        wanted = f"opensky-assets: logs of runs stay in {home}: export AWS_PROFILE=opensky too to keep them in the "
+        assert capfd.readouterr().err == f"{wanted}bucket of the lake\n"
+    monkeypatch.setenv("AWS_PROFILE", "opensky")
+    assert "compute_logs" in (dagster_home(tmp_path) / "dagster.yaml").read_text()
+    assert capfd.readouterr().err == ""
+
+
+@dg.asset
+def chatty() -> None:
+    print("said by the asset")
+
+
+@pytest.mark.slow
+def test_what_a_run_prints_is_in_the_bucket_and_a_bucket_that_is_gone_fails_no_run(
+    tmp_path: Path, in_bucket: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-to-be-shown")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("OPENSKY_LAKE_ENDPOINT", f"http://{host}:{port}")
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+        client.create_bucket(Bucket="lakes")
+        home = dagster_home(tmp_path)
+        assert "not-to-be-shown" not in (home / "dagster.yaml").read_text()
+        with history(home) as instance:
+            assert dg.materialize([chatty], instance=instance).success
+        found = client.list_objects_v2(Bucket="lakes", Prefix="a/b/_logs/")["Contents"]
+        texts = {
+            entry["Key"]: client.get_object(Bucket="lakes", Key=entry["Key"])["Body"].read().decode() for entry in found
+        }
+        assert any(key.endswith(".out") and "said by the asset" in text for key, text in texts.items())
+    finally:
+        server.stop()
+    with history(home) as instance:
+        assert dg.materialize([chatty], instance=instance).success
+
+
 def test_a_killed_run_is_ended_and_a_living_one_is_not(home: Path) -> None:
     command = [sys.executable, "-c", RUN_AND_WAIT, str(home)]
     # Both at once, on a history that is not there yet.

@@ -20,10 +20,9 @@ from opensky_assets.schemas import AIRPORTS, ENRICHED_FLIGHTS
 from opensky_assets.settings import load_settings
 from opensky_assets.transforms.inputs import snapshot_of, versions_of
 from opensky_assets_tests.dagster.conftest import Platform
-from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
-from opensky_assets_tests.own_assets import BY_TYPECODE, OWN
+from opensky_assets_tests.flight_lists import flight, write_list
+from opensky_assets_tests.own_assets import BY_TYPECODE, DAYS, OWN, fill, made, require_own_tables, rows_of
 
-DAYS = ("2020-01-01", "2020-01-02")
 SECRET = "not-to-be-shown-0815"
 
 
@@ -55,42 +54,9 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return made(bucket, opensky, OWN)
 
 
-def made(bucket: Path, opensky: OpenSkyResource, own: list[dg.AssetsDefinition]) -> Platform:
-    definitions = dg.Definitions.merge(build_definitions(opensky), dg.Definitions(assets=own))
-    return Platform(bucket, opensky.open_lake(), dg.DagsterInstance.ephemeral(), definitions, opensky)  # type: ignore[arg-type]
-
-
-def fill(platform: Platform) -> None:
-    write_aircraft(platform.bucket)
-    write_list(platform.bucket, *DAYS, [flight(day, hour=hour) for day in DAYS for hour in range(2, 22)])
-    assert platform.run(["aircraft_database", "airports"]).success
-    assert platform.run(["raw_flights", "flights", "enriched_flights"], *DAYS).success
-
-
-def rows_of(lake: Lake, path: str, day: str) -> list[dict[str, object]]:
-    (file,) = lake.day_files(path, [day])[day]
-    found: list[dict[str, object]] = lake.parquet(file).read().to_pylist()
-    return found
-
-
 def test_own_tables(platform: Platform) -> None:
     fill(platform)
-    names = ["by_origin", "long_flights", "by_typecode", "busiest"]
-    assert platform.run(names, *DAYS).success and platform.run(["countries"]).success
-    lake = platform.lake
-    for name in names:
-        assert platform.materialized(name) == [*DAYS]
-        assert lake.days(f"core/{name}") == lake.recorded_days(f"core/{name}") == [*DAYS]
-        facts = platform.metadata(name, DAYS[0])
-        assert facts["dagster/partition_row_count"] == len(rows_of(lake, f"core/{name}", DAYS[0]))
-        assert str(facts["dagster/uri"]).endswith(f"core/{name}/day={DAYS[0]}")
-
-    origins = rows_of(lake, "core/by_origin", DAYS[1])
-    assert sum(int(str(row["flights"])) for row in origins) == 20 and origins[0].keys() == {"origin", "flights"}
-    (typecodes,) = lake.day_files("core/by_typecode", [DAYS[0]])[DAYS[0]]
-    assert lake.parquet(typecodes).schema_arrow.remove_metadata() == BY_TYPECODE.schema
-    assert [row["name"] is not None for row in rows_of(lake, "core/busiest", DAYS[0])] == [True]
-    assert lake.parquet("core/countries.parquet").read().num_rows > 100
+    require_own_tables(platform)
 
 
 def test_a_day_is_made_of_the_versions_that_were_loaded(platform: Platform) -> None:

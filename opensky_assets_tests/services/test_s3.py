@@ -316,6 +316,49 @@ def test_loaded_as_every_kind_of_frame(s3_server: S3Server, simulated: Path) -> 
         ParquetTables(lake).open_dataset(FLIGHTS, ["2022-06-28"], lambda days: {})
 
 
+def test_a_users_assets_store_and_load_tables(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the client of dagster-aws, whose configuration is not this package's."""
+    from opensky_assets.io_managers.s3 import S3LakeIOManager
+    from opensky_assets.resources.opensky import OpenSkyResource
+    from opensky_assets_tests.own_assets import OWN, fill, made, require_own_tables
+
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OPENSKY_LAKE_ENDPOINT", s3_server.endpoint)
+    (tmp_path / "bucket").mkdir()
+    lake = s3_server.bucket("lake-of-users") + "/below"
+    platform = made(tmp_path / "bucket", OpenSkyResource(source=str(tmp_path / "bucket"), lake=lake), OWN)
+    assert isinstance((platform.definitions.resources or {})["io_manager"], S3LakeIOManager)
+    fill(platform)
+    require_own_tables(platform)
+
+
+def test_logs_of_runs_are_kept_in_the_bucket(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dagster as dg
+
+    from opensky_assets.dagster_home import dagster_home, history
+
+    @dg.asset
+    def chatty() -> None:
+        print("said by the asset")
+
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")  # as it is set, but for this test only
+    monkeypatch.setenv("OPENSKY_LAKE", s3_server.bucket("lake-of-logs"))
+    monkeypatch.setenv("OPENSKY_LAKE_ENDPOINT", s3_server.endpoint)
+    with history(dagster_home(tmp_path)) as instance:
+        assert dg.materialize([chatty], instance=instance).success
+    client = s3_server.client()
+    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket="lake-of-logs", Prefix="_logs/")["Contents"]]
+    texts = [client.get_object(Bucket="lake-of-logs", Key=key)["Body"].read() for key in keys]
+    assert any(b"said by the asset" in text for text in texts)
+
+
 def test_a_lock_that_is_held_for_longer_than_its_lease_is_renewed(s3_server: S3Server) -> None:
     place = lake_place(settings_of("-", s3_server.bucket("renewed"), s3_server.endpoint))
     assert isinstance(place, S3Place)

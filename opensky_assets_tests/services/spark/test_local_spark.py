@@ -133,6 +133,34 @@ def test_an_asset_gets_the_days_it_asks_for_as_a_frame_of_spark(session, lists, 
     assert found == {"days": {day}, "rows": sum(rows for _, rows in files)}
 
 
+def test_an_asset_returns_a_frame_of_spark(session, lists, tmp_path):
+    """It becomes a table of its own, which another asset takes."""
+    lake = LocalLake.at(tmp_path / "lake")
+    sync_days(FLIGHTS, YEAR, LocalStore(lists), lake, SETTINGS, TODAY, print)
+    found = {}
+
+    @dg.asset(partitions_def=DAILY)
+    def by_origin(raw_flights: DataFrame) -> DataFrame:
+        return raw_flights.groupBy("day", "origin").count()
+
+    @dg.asset(partitions_def=DAILY)
+    def after_it(by_origin: DataFrame) -> None:
+        found["rows"] = by_origin.agg({"count": "sum"}).collect()[0][0]
+
+    day, files = next(iter(lake.committed("flights", YEAR).items()))
+    opensky = OpenSkyResource(source=str(lists), lake=str(lake.root))
+    manager = LakeIOManager(opensky=opensky, spark=KeptSession(), monitor=MonitorResource())
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("raw_flights", partition=day))
+        done = dg.materialize(
+            [by_origin, after_it, dg.AssetSpec("raw_flights", partitions_def=DAILY)],
+            selection=[by_origin, after_it], partition_key=day, instance=instance, resources={"io_manager": manager},
+        )  # fmt: skip
+    assert done.success
+    assert found == {"rows": sum(rows for _, rows in files)}
+    assert lake.days("core/by_origin") == [day]
+
+
 def test_secret_options_reach_the_session_and_no_command_line(session):
     assert session.sparkContext.getConf().get("spark.test.password") == "hunter2"
     children = psutil.Process().children(recursive=True)
