@@ -1,6 +1,6 @@
 """The lake as an IO manager: what assets return becomes a table, and tables are loaded as what annotations ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ class LakeIOManager(ConfigurableIOManager):
         contract = _contract_to_write(context, rows.schema)
         rows = rows if rows.schema == contract.schema else rows.select(contract.schema.names).cast(contract.schema)
         tables.write_table(contract, rows)
-        if not is_catalogued(context):
+        if _catalogued(context) is None:
             tables.keep_contract(contract)
         uri = lake.uri(contract.path)
         context.add_output_metadata({"dagster/row_count": rows.num_rows, "dagster/uri": uri, "preview": preview(rows)})
@@ -79,7 +79,7 @@ class LakeIOManager(ConfigurableIOManager):
         with self.monitor.measure() as measured:
             done, heads = tables.write_days(contract, rows)
             done.require_all(contract.name)
-        if not is_catalogued(context):
+        if _catalogued(context) is None:
             tables.keep_contract(contract)
         counts = {day: record.rows for day, record in done.records.items()}
         metadata = context.output_metadata or {}
@@ -155,39 +155,53 @@ def contracts() -> dict[str, Contract]:
     return {table.name: table.contract for table in TABLES if table.group != "quarantine" and not table.asset}
 
 
-def is_catalogued(context: OutputContext) -> bool:
-    return context.asset_key.path[-1] in contracts()
+def _catalogued(context: OutputContext | InputContext) -> Contract | None:
+    path = context.asset_key.path
+    return contracts().get(path[0]) if len(path) == 1 else None
 
 
 def _own_path(context: OutputContext | InputContext) -> str:
-    """Where a table of one's own is. Raises `LakeError` for a name that a table of the package has."""
+    """Where a table of one's own is."""
     name = "-".join(context.asset_key.path)
-    if any(path.partition(".")[0] == f"core/{name}" for path in (table.path for table in TABLES)):
-        raise LakeError(f"core/{name} is a table of opensky_assets: give the asset {name} another name")
     return f"core/{name}" if context.has_asset_partitions else f"core/{name}.parquet"
+
+
+def _require_own(contract: Contract) -> Contract:
+    """The contract, unless its table is one of the package's: then raise `LakeError`."""
+    if any(table.path.removesuffix(".parquet") == contract.path.removesuffix(".parquet") for table in TABLES):
+        raise LakeError(
+            f"{contract.path} is a table of opensky_assets: give the asset {contract.name}, or the path of its "
+            "contract, another name"
+        )
+    return contract
 
 
 def _contract_to_write(context: OutputContext, schema: pa.Schema) -> Contract:
     """The contract of the asset's table; of one of its own that of its metadata, or the columns of the frame. Raises
     `LakeError` where the frame lacks columns of it."""
-    name = context.asset_key.path[-1]
-    found = contracts().get(name) or (context.definition_metadata or {}).get(CONTRACT)
-    if not isinstance(found, Contract):
-        return contract_from_schema(name, _own_path(context), schema)
+    found = _catalogued(context) or _given(context.definition_metadata)
+    if found is None:
+        return _require_own(contract_from_schema(context.asset_key.path[-1], _own_path(context), schema))
+    if _catalogued(context) is None:
+        _require_own(found)
     if missing := [column for column in found.schema.names if column not in schema.names]:
-        raise LakeError(f"{name}: the frame lacks columns of its contract: {', '.join(missing)}")
+        raise LakeError(f"{found.name}: the frame lacks columns of its contract: {', '.join(missing)}")
     return found
+
+
+def _given(metadata: Mapping[str, Any] | None) -> Contract | None:
+    """The contract in the metadata of an asset's definition."""
+    found = (metadata or {}).get(CONTRACT)
+    return found if isinstance(found, Contract) else None
 
 
 def _contract_to_read(context: InputContext, tables: TableStore) -> Contract:
     """The contract of the table that an input is. Raises `NotMaterialized`."""
-    name = context.asset_key.path[-1]
     written = context.upstream_output
-    found = contracts().get(name) or ((written.definition_metadata or {}).get(CONTRACT) if written else None)
-    if isinstance(found, Contract):
-        return found
-    if kept := tables.contract_of(_own_path(context)):
+    found = _catalogued(context) or (_given(written.definition_metadata) if written else None)
+    if kept := found or tables.contract_of(_own_path(context)):
         return kept
+    name = context.asset_key.path[-1]
     raise NotMaterialized(f"{name}: not materialized; materialize the asset first ({_own_path(context)})")
 
 

@@ -54,7 +54,7 @@ class Lake:
 
     def with_records(self) -> Self:
         """The same lake for one run, which reads each manifest once."""
-        return replace(self, records=Records())
+        return self if self.records is not None else replace(self, records=Records())
 
     def __str__(self) -> str:
         return str(self.files)

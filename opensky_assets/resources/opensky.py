@@ -1,10 +1,13 @@
 """The source, the lake and the settings as one Dagster resource."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from opensky_assets.lake import Lake, open_lake
+from opensky_assets.lake.records import Records
 from opensky_assets.settings import Settings, load_settings
 from opensky_assets.storage.objects import WritableStore, open_source
 
@@ -15,6 +18,13 @@ class OpenSkyResource(dg.ConfigurableResource):
     source: str | None = None
     lake: str | None = None
     warehouse: str | None = None
+    _records: Records | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        self._records = Records()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        self._records = None
 
     def settings(self) -> Settings:
         given = {"source": self.source, "lake": self.lake, "warehouse": self.warehouse}
@@ -24,7 +34,8 @@ class OpenSkyResource(dg.ConfigurableResource):
         return open_source(self.settings())
 
     def open_lake(self) -> Lake:
-        return open_lake(self.settings())
+        """The lake of the settings; the steps and checks of one run read each manifest once."""
+        return replace(open_lake(self.settings()), records=self._records)
 
     @staticmethod
     def now() -> datetime:

@@ -112,6 +112,14 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     def superseded_flights(enriched_flights: pl.DataFrame) -> pl.DataFrame:
         return enriched_flights
 
+    @dg.asset(**daily, metadata={"contract": replace(BY_TYPECODE, path="raw/flights")})
+    def elsewhere(enriched_flights: pl.DataFrame) -> pl.DataFrame:
+        return enriched_flights
+
+    @dg.asset(**daily, key=["mine", "flights"])
+    def named_alike(enriched_flights: pl.DataFrame) -> pl.DataFrame:
+        return enriched_flights.select("day", "callsign")
+
     @dg.asset(**daily)
     def no_frame(enriched_flights: pl.DataFrame) -> dict[str, int]:
         return {}
@@ -122,7 +130,7 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
 
     opensky = OpenSkyResource(source=str(tmp_path / "bucket"), lake=str(tmp_path / "lake"))
     (tmp_path / "bucket").mkdir()
-    own = [without_days, lacking, superseded_flights, no_frame, too_early]
+    own = [without_days, lacking, superseded_flights, elsewhere, no_frame, too_early, named_alike]
     platform = made(tmp_path / "bucket", opensky, [*own, *OWN])
     fill(platform)
 
@@ -135,6 +143,11 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     assert platform.run(["without_days"], DAYS[0]).success  # of one day, all rows are of that day
     assert "lacking: the frame lacks columns of its contract: flights" in message("lacking")
     assert "core/superseded_flights is a table of opensky_assets" in message("superseded_flights")
+    assert "raw/flights is a table of opensky_assets" in message("elsewhere")
+    flights = platform.lake.day_records("core/flights", DAYS)
+    assert platform.run([["mine", "flights"]], *DAYS).success
+    assert platform.lake.days("core/mine-flights") == [*DAYS]
+    assert platform.lake.day_records("core/flights", DAYS) == flights
     assert "cannot store dict as a table: return pa.Table" in message("no_frame")
     assert "by_origin: not materialized; materialize the asset first" in message("too_early")
 
