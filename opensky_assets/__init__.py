@@ -6,6 +6,9 @@ def connect(lake=None):  # type: ignore[no-untyped-def]  # set-up runs this file
 
     `lake` is the lake's folder, by default the one in the settings. Nothing gets locked.
     """
+    from opensky_assets.datasets import load_own
     from opensky_assets.lake.connect import connect as open_lake
+    from opensky_assets.settings import load_settings
 
+    load_own(load_settings())
     return open_lake(lake)

@@ -15,6 +15,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from opensky_assets.console import error, say, show_warnings
+from opensky_assets.datasets import dataset_names, load_own
 from opensky_assets.lake import Held, LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
 from opensky_assets.sources.keys import source_kind
@@ -345,7 +346,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="also raw rows of objects whose last day is more than N days ago; what was made of them stays",
     )
-    made.add_argument("--table", choices=["flights", "state_vectors"], help="--keep-days: of this raw table only")
+    made.add_argument("--table", choices=dataset_names(), help="--keep-days: of this raw table only")
     made.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
     made.add_argument("--yes", action="store_true", help="--vanished: also where the source lists no object at all")
     made = command("verify", verify, "prove the lake: manifests, files, rows, counts, and what each day is made of")
@@ -355,7 +356,7 @@ def _parser() -> argparse.ArgumentParser:
         replay_quarantine,
         "read objects with quarantined records again, after a fix or a new limit",
     )
-    made.add_argument("--table", choices=["flights", "state_vectors"], help="of this raw table only")
+    made.add_argument("--table", choices=dataset_names(), help="of this raw table only")
     made.add_argument("--reason", action="append", help="with this reason only; can be given several times")
     made = command("sql", sql, "answer a query over the lake's tables; locks nothing, so it can run at any time")
     made.add_argument("query", help='as "FROM routes LIMIT 5"; - reads it from standard input')
@@ -373,7 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("name", nargs="?", help="the columns of this table")
     made.add_argument("--markdown", action="store_true", help="all tables as the page docs/tables.md")
     made = command("benchmark", benchmark, "measure the ingest of 5, 20 %%, 50 %% and 100 %% of the file limit")
-    made.add_argument("--table", choices=["flights", "state_vectors"], help="by default states, if there are any")
+    made.add_argument("--table", choices=dataset_names(), help="by default states, if there are any")
     made.add_argument("--limit", type=_positive, metavar="FILES", help="by default OPENSKY_FILE_LIMIT, else 50")
     made.add_argument("--engine", action="append", choices=["local", "spark"], help="can be given twice")
     made.add_argument("--workers", type=_positive, metavar="N", help="by default OPENSKY_WORKERS, else all cores")
@@ -396,6 +397,12 @@ def main(argv: list[str] | None = None) -> int:
     load_dotenv(Path.cwd() / ".env")  # also what others read, as AWS_… and JAVA_HOME; the environment wins
     given = sys.argv[1:] if argv is None else argv
     passed_on = given[:1] in (["dev"], ["simulate"])
+    try:
+        if os.environ.get("OPENSKY_DATASETS") or os.environ.get("OPENSKY_DEFINITIONS"):
+            load_own(load_settings())  # before the arguments, which can name tables
+    except SettingsError as failure:
+        error(f"opensky-assets: {failure}")
+        return 1
     arguments = _parser().parse_args(given[:1] if passed_on else given)
     arguments.rest = given[1:] if passed_on else []
     try:

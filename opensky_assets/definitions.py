@@ -4,7 +4,10 @@ import warnings
 
 import dagster as dg
 
+from opensky_assets.datasets import load_own
 from opensky_assets.defs.automation import automation, with_freshness
+from opensky_assets.defs.raw.assets import raw_assets
+from opensky_assets.defs.raw.checks import raw_checks
 from opensky_assets.io_managers.lake import lake_io_manager
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.monitor import MonitorResource
@@ -37,7 +40,11 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
             executor=dg.in_process_executor,
         )
         settings = opensky.settings()
-        found = dg.Definitions.merge(found, automation(settings))
+        own = load_own(settings)
+        raw = dg.Definitions(assets=raw_assets(), asset_checks=list(raw_checks()))
+        found = dg.Definitions.merge(found, raw, automation(settings))
+        if own is not None:
+            found = dg.Definitions.merge(found, dg.load_definitions_from_module(own))
 
         def policies(spec: dg.AssetSpec) -> dg.AssetSpec:
             return with_freshness(spec.replace_attributes(owners=spec.owners or OWNERS), settings)

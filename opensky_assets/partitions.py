@@ -14,13 +14,25 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from opensky_assets.calendar import FIRST_DAY, days_text
+from opensky_assets.calendar import FIRST_DAY, Partitions, days_text, kind_of
 
 NO_EVENTS = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 """Metadata key of an output for which Dagster emits no events of its own. Private to Dagster: a test holds it."""
 
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC")
 """Every UTC day that is over."""
+
+YEARLY = dg.TimeWindowPartitionsDefinition(
+    start=f"{FIRST_DAY.year}", fmt="%Y", cron_schedule="0 0 1 1 *", timezone="UTC", end_offset=1
+)
+"""Every UTC year from the first of the calendar to the one in progress, of which some days are over."""
+
+PARTITIONS: dict[Partitions, dg.PartitionsDefinition | None] = {
+    Partitions.DAY: DAILY,
+    Partitions.YEAR: YEARLY,
+    Partitions.NONE: None,
+}
+"""Dagster's partitions of a raw table, by what its contract says."""
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of days is one run: a run a day costs ten times as much."""
@@ -80,5 +92,6 @@ def run_days(run: dg.DagsterRun) -> list[str] | None:
         return [day]
     first, last = run.tags.get(ASSET_PARTITION_RANGE_START_TAG), run.tags.get(ASSET_PARTITION_RANGE_END_TAG)
     if first and last:
-        return list(DAILY.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
+        by = PARTITIONS[kind_of(first)] or DAILY
+        return list(by.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
     return None

@@ -38,6 +38,11 @@ class Settings(BaseSettings):
     lake_profile: str | None = None
     warehouse: Path = Path("data/warehouse.duckdb")
 
+    datasets: str = ""
+    """YAML files with raw tables of one's own, or folders of them, separated as in PATH."""
+    definitions: str = ""
+    """A Python module with assets of one's own."""
+
     year: int | None = Field(default=None, ge=FIRST_DAY.year, le=2100)
     month: int | None = Field(default=None, ge=1, le=12)
     day: int | None = Field(default=None, ge=1, le=31)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 import dagster as dg
 import duckdb
 
-from opensky_assets.calendar import days_text
+from opensky_assets.calendar import Partitions, days_text
+from opensky_assets.datasets import Dataset
 from opensky_assets.ingest.quality import (
     MOST_QUARANTINED,
     TableDays,
@@ -51,7 +52,12 @@ def broken_laws(lake: Lake, manifests: list[Manifest]) -> list[str]:
     return problems
 
 
-def counting_law(asset: str, table: str) -> dg.AssetChecksDefinition:
+def days_of_run(run: dg.DagsterRun, partitions: Partitions) -> list[str] | None:
+    """The days, or years, of a table that a run is about; `None`: the whole table."""
+    return None if partitions is Partitions.NONE else run_days(run)
+
+
+def counting_law(asset: str, table: str, partitions: Partitions = Partitions.DAY) -> dg.AssetChecksDefinition:
     """read = written + quarantined + superseded, per object, recounted from the footers of the published files."""
 
     @dg.asset_check(
@@ -62,7 +68,7 @@ def counting_law(asset: str, table: str) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
         with tried_again(context.retry_number):
             lake = opensky.open_lake()
-            manifests = _concerned(lake, table, run_days(context.run))
+            manifests = _concerned(lake, table, days_of_run(context.run, partitions))
             problems = broken_laws(lake, manifests)
         return dg.AssetCheckResult(
             passed=not problems,
@@ -73,7 +79,7 @@ def counting_law(asset: str, table: str) -> dg.AssetChecksDefinition:
     return check
 
 
-def nothing_held_back(asset: str, table: str) -> dg.AssetChecksDefinition:
+def nothing_held_back(asset: str, table: str, partitions: Partitions = Partitions.DAY) -> dg.AssetChecksDefinition:
     """Fails, and fails the run, where an object with rows of the run's days is not in the lake."""
 
     @dg.asset_check(
@@ -82,7 +88,7 @@ def nothing_held_back(asset: str, table: str) -> dg.AssetChecksDefinition:
         description="Every object of the days is in the lake. Where not, the run fails, after all else is done",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource):  # type: ignore[no-untyped-def]
-        days = run_days(context.run)
+        days = days_of_run(context.run, partitions)
         wanted = None if days is None else set(days)
         with tried_again(context.retry_number):
             all_held = opensky.open_lake().held(table).values()
@@ -117,6 +123,8 @@ def implausible(relation: duckdb.DuckDBPyRelation, contract: Contract) -> dict[s
         ]
         if bounds:
             tests[column.name] = f"count(*) FILTER ({' OR '.join(bounds)})"
+    if not tests:
+        return {}
     counts = relation.aggregate(", ".join(tests.values())).fetchall()[0]
     return {name: count for name, count in zip(tests, counts, strict=True) if count}
 
@@ -133,7 +141,8 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
         counts: dict[str, int] = {}
         with tried_again(context.retry_number):
             lake = opensky.open_lake()
-            paths = lake.locations(contract.path, run_days(context.run) or lake.days(contract.path))
+            days = days_of_run(context.run, contract.partitions)
+            paths = lake.locations(contract.path, days or lake.days(contract.path))
             if paths:
                 with duckdb.connect() as connection:
                     lake.attach(connection)
@@ -229,7 +238,7 @@ def day_checks(
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> Iterator[dg.AssetCheckResult]:
         with tried_again(context.retry_number):
-            table = read_days(opensky.open_lake(), contract, run_days(context.run))
+            table = read_days(opensky.open_lake(), contract, days_of_run(context.run, contract.partitions))
             found = {key.name: checks[key.name][0](table) for key in sorted(context.selected_asset_check_keys)}
         for name, (looked_at, odd) in found.items():
             yield dg.AssetCheckResult(
@@ -241,3 +250,23 @@ def day_checks(
             )
 
     return check
+
+
+def checks_of(dataset: Dataset) -> Iterator[dg.AssetChecksDefinition]:
+    """The checks of a raw table: those of every table, and those a day that its partitions and its key allow."""
+    asset, contract, partitions = dataset.asset, dataset.contract, dataset.partitions
+    yield counting_law(asset, contract.name, partitions)
+    yield nothing_held_back(asset, contract.name, partitions)
+    yield plausible_values(asset, contract)
+    yield day_checks(asset, contract, day_checks_for(dataset))
+
+
+def day_checks_for(dataset: Dataset) -> dict[str, tuple[Callable[[TableDays], Finding], str]]:
+    """The checks a day that fit a table. The median of the days before, and a key of aircraft and time, say nothing of
+    other tables."""
+    own = {name: check for name, check in STATE_CHECKS.items() if name in dataset.other_checks}
+    if dataset.partitions is not Partitions.DAY:
+        return {"quarantine_share": DAY_CHECKS["quarantine_share"], **own}
+    if dataset.contract.key != ("icao24", dataset.contract.day_column):
+        return {name: check for name, check in DAY_CHECKS.items() if name != "unique_key"} | own
+    return {**DAY_CHECKS, **own}

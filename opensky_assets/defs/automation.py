@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from itertools import takewhile
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -14,6 +15,8 @@ from dagster._core.storage.tags import (
 )
 from pydantic import Field
 
+from opensky_assets.calendar import Partitions
+from opensky_assets.graph import following, raw_assets
 from opensky_assets.ingest.arrivals import Arrivals, look
 from opensky_assets.jobs.materialize import BENCHMARK_ASSETS, REFERENCE_ASSETS, assets_of
 from opensky_assets.lake import Lake
@@ -173,7 +176,7 @@ def _api_flights_nightly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
 def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="arrivals",
-        target=dg.AssetSelection.assets(*REFERENCE_ASSETS, *assets_of(["flights", "state_vectors"])),
+        target=dg.AssetSelection.assets(*REFERENCE_ASSETS) | dg.AssetSelection.groups("raw").downstream(),
         minimum_interval_seconds=60,
         default_status=status,
         description="Lists the source and asks for the days of new and changed objects, and all that follows from them",
@@ -181,7 +184,8 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     def arrivals(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:
         lake = opensky.open_lake()
         found = look(opensky.open_source(), lake, opensky.settings(), opensky.now(), context.cursor)
-        requests = list(run_requests(found, lake))
+        assert context.repository_def is not None
+        requests = list(run_requests(found, lake, context.repository_def.asset_graph))
         waiting = f"; {found.waiting} groups of objects are left to the next tick" if found.waiting else ""
         context.log.info(f"{found.objects} objects listed, {len(requests)} runs asked for{waiting}")
         return dg.SensorResult(
@@ -193,13 +197,14 @@ def _arrivals(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return arrivals
 
 
-def run_requests(found: Arrivals, lake: Lake) -> Iterator[dg.RunRequest]:
+def run_requests(found: Arrivals, lake: Lake, graph: BaseAssetGraph) -> Iterator[dg.RunRequest]:
     """The runs for what arrived. A run that needs reference tables which are not there yet makes them first."""
     reference: Sequence[str] = REFERENCE_ASSETS if found.reference_missing else ()
     for asked in found.asked:
-        assets = [f"raw_{table}" for table in asked.tables] if asked.only_read else assets_of(asked.tables)
+        assets = [f"raw_{table}" for table in asked.tables] if asked.only_read else _all_of(asked.tables, graph)
         key = f"{asked.first}…{asked.last} {'+'.join(asked.tables)} {asked.name}"
-        yield _request(key, [*reference, *assets], (asked.first, asked.last))
+        of_days = None if asked.partitions is Partitions.NONE else (asked.first, asked.last)
+        yield _request(key, [*reference, *assets], of_days)
     if found.aircraft is None or (found.reference_missing and found.asked):
         return
     key = f"aircraft {found.aircraft}"
@@ -216,6 +221,14 @@ def run_requests(found: Arrivals, lake: Lake) -> Iterator[dg.RunRequest]:
     yield _request(key, [AIRCRAFT_DATABASE.name, *enriched], (days[-1], days[0]))
     if states := _days_with_raw(lake, STATE_VECTORS, ENRICHED_STATES):
         yield _request(f"{key} of states", [AIRCRAFT_DATABASE.name, ENRICHED_STATES.name], (states[-1], states[0]))
+
+
+def _all_of(tables: Sequence[str], graph: BaseAssetGraph) -> list[str]:
+    """The assets of raw tables, and what follows from them."""
+    opensky = [table for table in tables if table in (FLIGHTS.name, STATE_VECTORS.name)]
+    own = [table for table in tables if table not in opensky]
+    chosen = [*(assets_of(opensky) if opensky else ()), *(following(graph, raw_assets(own)) if own else ())]
+    return list(dict.fromkeys(chosen))
 
 
 def _days_with_raw(lake: Lake, raw: Contract, enriched: Contract) -> list[str]:

@@ -7,23 +7,21 @@ has changed are compared, one by one, with the lake's manifests, which know exac
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-import re
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 
-from opensky_assets.calendar import Period, calendar, days_of
-from opensky_assets.ingest.plan import RAW_TABLES, is_left_alone, period_of, require_no_rows
+from opensky_assets.calendar import NO_DAY, Period, calendar, period_of_key
+from opensky_assets.datasets import dataset_named, recognise, registered
+from opensky_assets.ingest.arrival_runs import Asked, Due, add_due, runs
+from opensky_assets.ingest.cursor import Memory
+from opensky_assets.ingest.plan import RAW_TABLES, is_wanted, period_of, require_no_rows
+from opensky_assets.ingest.slots import AIRCRAFT_SLOT, Slot, slots_of
 from opensky_assets.lake import Lake, Manifest
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import is_metadata, may_hold_rows, read_key
 from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 MOST_RUNS = 20
@@ -33,29 +31,6 @@ MOST_UNREAD = 1_000
 """Objects of unknown days that the cursor remembers until they are read; more wait for a later look."""
 PATIENCE = timedelta(days=7)
 """For how long an object of unknown days is looked for in the lake after it was asked for."""
-
-AIRCRAFT_SLOT = "a"
-_DAY_IN_KEY = re.compile(r"(20\d\d)-?(\d\d)-?\d\d")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One run: the days `first` to `last` (both included) of these raw tables and all that follows from them.
-
-    With `only_read`, nothing follows yet: the run is for objects whose names do not tell their days.
-    `name` tells it from every other run, also from one for the same objects in the same versions: that may have
-    failed, or its rows may be gone since.
-    """
-
-    first: str
-    last: str
-    tables: tuple[str, ...]
-    name: str
-    only_read: bool = False
-
-    @property
-    def days(self) -> list[str]:
-        return list(days_of(Period(date.fromisoformat(self.first), date.fromisoformat(self.last))))
 
 
 @dataclass(frozen=True)
@@ -69,51 +44,6 @@ class Arrivals:
     objects: int
     waiting: int
     cursor: str
-
-
-@dataclass
-class _Memory:
-    """What the cursor holds: a digest a slot, and the objects of unknown days that were asked for and not read yet,
-    as hash of the key → ETag and the day they were asked for; `later`, the day from which on a slot of such objects has
-    more to give, since they hold rows of it, and it was not over. `born`, the unix time at which it began, and the
-    number of `looks` since name what a look asks for."""
-
-    source: str
-    born: int
-    looks: int = 0
-    slots: dict[str, str] = field(default_factory=dict)
-    later: dict[str, str] = field(default_factory=dict)
-    unread: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    @staticmethod
-    def from_cursor(cursor: str | None, source: str, now: int) -> _Memory:
-        """An empty one where there is no cursor, or one of another source or of before memories were born."""
-        known = json.loads(zlib.decompress(base64.b85decode(cursor))) if cursor else {}
-        if known.get("source") != source or "born" not in known:
-            return _Memory(source, now)
-        unread = {name: tuple(facts) for name, facts in known["unread"].items()}
-        return _Memory(source, known["born"], known["looks"] + 1, known["slots"], known["later"], unread)
-
-    def look(self, digests: Iterable[str]) -> str:
-        """A name that is the same for another look with the same cursor at the same objects."""
-        return f"{self.born}.{self.looks}.{hashlib.sha256(''.join(sorted(digests)).encode()).hexdigest()[:8]}"
-
-    def note_later(self, slot: str, day: date | None) -> None:
-        if day:
-            self.later[slot] = min(day.isoformat(), self.later.get(slot, day.isoformat()))
-
-    def to_cursor(self) -> str:
-        text = json.dumps(asdict(self), separators=(",", ":"))
-        return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
-
-
-_Due = defaultdict[str, set[str]]
-"""What is asked for: by day, the raw tables."""
-
-
-def _add(due: _Due, days: Iterable[str], table: str) -> None:
-    for day in days:
-        due[day].add(table)
 
 
 def look(
@@ -131,122 +61,57 @@ def look(
     `cursor` is what the look before gave. An object that the lake has in its listed version is not asked for, unless
     nothing was made of its days yet. Objects of days that are not over are left for tomorrow.
     """
-    today = now.date()
-    bounds = calendar(today)
-    memory = _Memory.from_cursor(cursor, hashlib.sha256(store.uri.encode()).hexdigest()[:16], int(now.timestamp()))
-    slots: defaultdict[str, list[SourceObject]] = defaultdict(list)
-    objects = 0
-    for item in store.list():
-        objects += 1
-        if slot := _slot(item.key, bounds):
-            slots[slot].append(item)
+    bounds = calendar(now.date())
+    memory = Memory.from_cursor(cursor, hashlib.sha256(store.uri.encode()).hexdigest()[:16], int(now.timestamp()))
+    slots, objects = slots_of(store, bounds)
     if not objects:
         require_no_rows(store, sum(len(lake.manifests(table)) for table in RAW_TABLES))
-    digests = {slot: _digest(items) for slot, items in slots.items()}
     missing = not all(lake.exists(table.path) for table in (AIRCRAFT_DATABASE, AIRPORTS))
-    aircraft = None
-    if AIRCRAFT_SLOT in slots and memory.slots.get(AIRCRAFT_SLOT) != digests[AIRCRAFT_SLOT]:
-        dumps = slots[AIRCRAFT_SLOT]
-        there = _Known.read(lake, [(AIRCRAFT_DATABASE.name, item) for item in dumps], bounds)
-        if missing or any(there.days(AIRCRAFT_DATABASE.name, item) is None for item in dumps):
-            aircraft = memory.look([digests[AIRCRAFT_SLOT]])
-        memory.slots[AIRCRAFT_SLOT] = digests[AIRCRAFT_SLOT]
-    ripe = {slot for slot, day in memory.later.items() if day <= bounds.last.isoformat()}
-    memory.later = {slot: day for slot, day in memory.later.items() if slot in slots and slot not in ripe}
-    memory.slots = {slot: digest for slot, digest in memory.slots.items() if slot in slots and slot not in ripe}
-    changed = sorted(slot for slot, digest in digests.items() if memory.slots.get(slot) != digest)
-    chosen = _first(changed, slots, most_compared)
-    listed = [(slot, item) for slot in slots if slot.startswith("u") for item in slots[slot]] if memory.unread else []
-    unread = [(slot, item) for slot, item in listed if item.key_hash in memory.unread]
-    looked_at = [*unread, *((slot, item) for slot in chosen for item in slots[slot])]
-    known = _Known.read(lake, [(table, item) for slot, item in looked_at for table in _tables_of(slot)], bounds)
-    followed = frozenset(lake.days(DATA_QUALITY_DAILY.path)) if chosen else frozenset[str]()
-    source = _Source(known, followed, bounds, settings)
-    due, to_read, name = _Due(set), _Due(set), memory.look(digests[slot] for slot in chosen)
-    _settle_unread(memory, unread, source, today, due)
-    seen_before = dict(memory.slots)
-    done = 0
-    for slot in chosen:
-        before = memory.slots.get(slot, "")
-        if slot.startswith("u"):
-            if not _take_unknown(slot, slots[slot], before, memory, source, today, due, to_read):
-                break
-        else:
-            _take(slot, slots[slot], source, due)
-        memory.slots[slot] = digests[slot]
-        done += 1
-    asked = runs(due, name, most_runs)
-    if settings.file_limit:
-        taken = {slot: slots[slot] for slot in chosen[:done] if not slot.startswith("u")}
-        asked = [_cut(run, taken, digests, seen_before, memory, source) for run in asked]
-        name = _ask_for_unread(memory, slots, source, settings.file_limit, to_read)
-    read_anyway = {table for run in asked for table in run.tables}
-    for day, tables in to_read.items():
-        if not tables <= read_anyway:
-            asked.append(Asked(day, day, tuple(sorted(tables)), name, only_read=True))
-    return Arrivals(tuple(asked), aircraft, missing, objects, len(changed) - done, memory.to_cursor())
+    aircraft = _look_at_aircraft(slots.pop(AIRCRAFT_SLOT, None), memory, lake, bounds, missing)
+    memory.forget_slots({*slots, AIRCRAFT_SLOT} if aircraft.is_listed else slots, bounds.last)
+    changed = [slots[name] for name in sorted(slots) if memory.slots.get(name) != slots[name].digest]
+    chosen = _first(changed, most_compared)
+    source = _Source.read(lake, chosen, _unread_in(slots, memory), bounds, settings)
+    found = _look_at_slots(chosen, _unread_in(slots, memory), memory, source, now.date())
+    asked = _runs_for(found, slots, memory, source, most_runs)
+    waiting = len(changed) - len(found.slots)
+    return Arrivals(tuple(asked), aircraft.run, missing, objects, waiting, memory.to_cursor())
 
 
-# --- slots ---------------------------------------------------------------------------------------------------------
+def _first(changed: list[Slot], most: int) -> list[Slot]:
+    """As many slots as have no more objects than that; one at least."""
+    chosen: list[Slot] = []
+    objects = 0
+    for slot in changed:
+        objects += len(slot.items)
+        if chosen and objects > most:
+            break
+        chosen.append(slot)
+    return chosen
 
 
-def _slot(key: str, bounds: Period) -> str | None:
-    """The slot of an object: `f`, `s` its table and its days; `u` for unknown days; `None`: not to be asked for."""
-    if is_left_alone(key):
-        return None
-    facts = read_key(key)
-    if facts is not None and facts.period is not None:
-        inside = facts.period.within(bounds)
-        return _dated(facts.table, facts.period.first, inside.last) if inside.first <= inside.last else None
-    if facts is not None:
-        return _unknown(facts.table, key)
-    if is_metadata(key):
-        return AIRCRAFT_SLOT
-    return _unknown("", key) if may_hold_rows(key) else None
+@dataclass(frozen=True)
+class _Aircraft:
+    """`is_listed`: the source has aircraft tables; `run` names the run that reads them, where they are new."""
+
+    is_listed: bool
+    run: str | None = None
 
 
-@lru_cache(maxsize=1 << 14)
-def _dated(table: str, first: date, last: date) -> str:
-    return f"{table[0]}{first:%Y%m%d}" + (f"-{last:%Y%m%d}" if last > first else "")
+def _look_at_aircraft(slot: Slot | None, memory: Memory, lake: Lake, bounds: Period, missing: bool) -> _Aircraft:
+    """Whether the aircraft tables are to be read: they have changed, and the lake does not have them as they are."""
+    if slot is None:
+        return _Aircraft(False)
+    if memory.slots.get(AIRCRAFT_SLOT) == slot.digest:
+        return _Aircraft(True)
+    memory.slots[AIRCRAFT_SLOT] = slot.digest
+    there = _Known.read(lake, [slot], bounds)
+    if missing or any(there.days(AIRCRAFT_DATABASE.name, item) is None for item in slot.items):
+        return _Aircraft(True, memory.look([slot.digest]))
+    return _Aircraft(True)
 
 
-def _unknown(table: str, key: str) -> str:
-    """By the month in the key, else by its folder, of which there may be any number."""
-    months = _DAY_IN_KEY.findall(key)
-    bucket = "".join(months[-1]) if months else f"{zlib.crc32(key.rpartition('/')[0].encode()) % 64:02d}"
-    return f"u{table[:1]}{bucket}"
-
-
-def _days_of_slot(slot: str, bounds: Period) -> list[str]:
-    first, _, last = slot[1:].partition("-")
-    period = Period(date.fromisoformat(first), date.fromisoformat(last or first))
-    return list(days_of(period.within(bounds)))
-
-
-_TABLES = {name[0]: name for name in RAW_TABLES}
-
-
-def _tables_of(slot: str) -> list[str]:
-    if not slot.startswith("u"):
-        return [_TABLES[slot[0]]]
-    return [_TABLES[slot[1]]] if slot[1] in _TABLES else list(RAW_TABLES)
-
-
-def _digest(items: Iterable[SourceObject]) -> str:
-    """48 bits over the objects and their versions, in whatever order they were listed."""
-    total = 0
-    for item in items:
-        told = f"{item.key}\0{item.size}\0{item.etag}".encode()
-        total += int.from_bytes(hashlib.blake2b(told, digest_size=8).digest())
-    return base64.b85encode((total % (1 << 48)).to_bytes(6)).decode()
-
-
-def _name(facts: Iterable[str], memory: _Memory) -> str:
-    """The same for the same facts as long as the memory lives."""
-    return hashlib.sha256("\n".join([str(memory.born), *sorted(facts)]).encode()).hexdigest()[:16]
-
-
-# --- what a changed slot asks for ----------------------------------------------------------------------------------
+# --- what the lake knows -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -257,10 +122,11 @@ class _Known:
     bounds: Period
 
     @staticmethod
-    def read(lake: Lake, wanted: Iterable[tuple[str, SourceObject]], bounds: Period) -> _Known:
+    def read(lake: Lake, slots: Iterable[Slot], bounds: Period) -> _Known:
         hashes: defaultdict[str, set[str]] = defaultdict(set)
-        for table, item in wanted:
-            hashes[table].add(item.key_hash)
+        for slot in slots:
+            for table in slot.key.tables:
+                hashes[table].update(item.key_hash for item in slot.items)
         return _Known({table: lake.manifests_at(table, names) for table, names in hashes.items()}, bounds)
 
     def get(self, table: str, item: SourceObject) -> Manifest | None:
@@ -271,7 +137,7 @@ class _Known:
         manifest = self.get(table, item)
         if manifest is None or manifest.source != item:
             return None
-        if manifest.later and manifest.may_give_more(period_of(read_key(item.key), self.bounds)):
+        if manifest.later and manifest.may_give_more(period_of(recognise(item.key), self.bounds)):
             return None
         return list(manifest.days)
 
@@ -283,106 +149,149 @@ class _Known:
 
 @dataclass(frozen=True)
 class _Source:
-    """What the lake knows, the days of which marts were made, and which days may be asked for."""
+    """What the lake knows, of which days marts were made, by table, and which days may be asked for."""
 
     known: _Known
-    followed: frozenset[str]
+    followed: Mapping[str, frozenset[str]]
     bounds: Period
     settings: Settings
 
+    @staticmethod
+    def read(lake: Lake, chosen: list[Slot], unread: list[Slot], bounds: Period, settings: Settings) -> _Source:
+        known = _Known.read(lake, [*unread, *chosen], bounds)
+        tables = {table for slot in chosen for table in slot.key.tables}
+        paths = {d.name: d.followed_by for d in registered() if d.name in tables and d.followed_by}
+        days = {path: frozenset(lake.days(path)) for path in set(paths.values())}
+        return _Source(known, {table: days[path] for table, path in paths.items()}, bounds, settings)
+
     def askable(self, days: Iterable[str]) -> list[str]:
         """Those of `days` that are days, have a partition and are let through by the filters."""
-        found = (day for day in days if day[:1].isdigit())
-        return [day for day in found if (at := date.fromisoformat(day)) in self.bounds and self.settings.wants(at)]
+        found = ((day, period_of_key(day, self.bounds)) for day in days if day != NO_DAY)
+        return [day for day, period in found if period.first <= period.last and is_wanted(period, self.settings)]
 
-    def unfollowed(self, days: Iterable[str]) -> list[str]:
-        return [day for day in self.askable(days) if day not in self.followed]
+    def unfollowed(self, table: str, days: Iterable[str]) -> list[str]:
+        """Of the days that the lake has of a table, those of which nothing was made yet. Where no table would tell,
+        something was."""
+        if table not in self.followed:
+            return []
+        return [day for day in self.askable(days) if day not in self.followed[table]]
+
+    def partition_to_read(self, table: str) -> str:
+        """The partition that is asked for so that objects of unknown days get read."""
+        dataset = dataset_named(table)
+        assert dataset is not None
+        return dataset.partitions.key_of(self.bounds.last.isoformat())
 
 
-def _first(changed: list[str], slots: Mapping[str, list[SourceObject]], most: int) -> list[str]:
-    """As many slots as have no more objects than that; one at least."""
-    chosen: list[str] = []
-    objects = 0
-    for slot in changed:
-        objects += len(slots[slot])
-        if chosen and objects > most:
+# --- what a changed slot asks for ----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Look:
+    """What the looked-at slots ask for. `slots`: those that are remembered as seen; `before`: their digests in the
+    memory of the look before; `name`: of the look."""
+
+    name: str
+    before: dict[str, str]
+    due: Due = field(default_factory=lambda: Due(set))
+    to_read: Due = field(default_factory=lambda: Due(set))
+    slots: list[Slot] = field(default_factory=list)
+
+
+def _look_at_slots(chosen: list[Slot], unread: list[Slot], memory: Memory, source: _Source, today: date) -> _Look:
+    """Compare the objects of the chosen slots with their manifests, one by one."""
+    found = _Look(memory.look(slot.digest for slot in chosen), dict(memory.slots))
+    _settle_unread(memory, unread, source, today, found.due)
+    for slot in chosen:
+        if slot.key.days is not None:
+            _take(slot, source, found.due)
+        elif not _take_unknown(slot, memory, source, today, found):
             break
-        chosen.append(slot)
-    return chosen
+        memory.slots[slot.name] = slot.digest
+        found.slots.append(slot)
+    return found
 
 
-def _take(slot: str, items: list[SourceObject], source: _Source, due: _Due) -> None:
-    (table,) = _tables_of(slot)
-    named = _days_of_slot(slot, source.bounds)
-    for item in items:
+def _take(slot: Slot, source: _Source, due: Due) -> None:
+    (table,) = slot.key.tables
+    for item in slot.items:
         days = source.known.days(table, item)
         if days is not None:
-            _add(due, source.unfollowed(days), table)
+            add_due(due, source.unfollowed(table, days), table)
         else:  # an older version's days lose their rows
             manifest = source.known.get(table, item)
-            _add(due, source.askable([*named, *(manifest.days if manifest else ())]), table)
+            add_due(due, source.askable([*(slot.key.days or ()), *(manifest.days if manifest else ())]), table)
 
 
-def _take_unknown(
-    slot: str,
-    items: list[SourceObject],
-    before: str,
-    memory: _Memory,
-    source: _Source,
-    today: date,
-    due: _Due,
-    to_read: _Due,
-) -> bool:
+def _take_unknown(slot: Slot, memory: Memory, source: _Source, today: date, found: _Look) -> bool:
     """Ask for the reading of objects whose names do not tell their days; whether the cursor could take them all."""
-    tables = _tables_of(slot)
-    for item in items:
-        table = next((table for table in tables if source.known.days(table, item) is not None), None)
-        if table is not None:
-            if not before:  # later ones are followed since they were asked for
-                _add(due, source.unfollowed(source.known.days(table, item) or ()), table)
-            memory.note_later(slot, source.known.later(table, item))
+    for item in slot.items:
+        days = {table: days for table in slot.key.tables if (days := source.known.days(table, item)) is not None}
+        if table := next(iter(days), None):
+            if slot.name not in memory.slots:  # later ones are followed since they were asked for
+                add_due(found.due, source.unfollowed(table, days[table]), table)
+            memory.note_later(slot.name, source.known.later(table, item))
             continue
-        asked_for = memory.unread.get(item.key_hash)
-        if asked_for is not None and asked_for[0] == item.etag:
+        if memory.unread.get(item.key_hash, ("", ""))[0] == item.etag:
             continue
         if len(memory.unread) >= MOST_UNREAD:
             return False
         memory.unread[item.key_hash] = (item.etag, today.isoformat())
-        for table in tables:
-            _add(to_read, [source.bounds.last.isoformat()], table)
+        for table in slot.key.tables:
+            add_due(found.to_read, [source.partition_to_read(table)], table)
     return True
 
 
-def _settle_unread(
-    memory: _Memory, listed: Iterable[tuple[str, SourceObject]], source: _Source, today: date, due: _Due
-) -> None:
+def _unread_in(slots: Mapping[str, Slot], memory: Memory) -> list[Slot]:
+    """The slots of unknown days with nothing but their objects that were asked for and not read yet."""
+    if not memory.unread:
+        return []
+    unknown = [slot for slot in slots.values() if slot.key.days is None]
+    return [
+        Slot(slot.key, items)
+        for slot in unknown
+        if (items := [item for item in slot.items if item.key_hash in memory.unread])
+    ]
+
+
+def _settle_unread(memory: Memory, unread: list[Slot], source: _Source, today: date, due: Due) -> None:
     """Ask for the days of objects that were read since they were asked for, and forget those that are gone."""
-    there = {item.key_hash: (slot, item) for slot, item in listed}
+    there = {item.key_hash: (slot, item) for slot in unread for item in slot.items}
     for name, (etag, since) in list(memory.unread.items()):
-        slot, item = there.get(name, ("", None))
-        if item is None or item.etag != etag or today - date.fromisoformat(since) > PATIENCE:
+        if name not in there or there[name][1].etag != etag or today - date.fromisoformat(since) > PATIENCE:
             del memory.unread[name]
             continue
-        for table in _tables_of(slot):
+        slot, item = there[name]
+        for table in slot.key.tables:
             days = source.known.days(table, item)
             if days is not None:
-                _add(due, source.askable(days), table)
-                memory.note_later(slot, source.known.later(table, item))
+                add_due(due, source.askable(days), table)
+                memory.note_later(slot.name, source.known.later(table, item))
                 del memory.unread[name]
                 break
+
+
+# --- few runs ------------------------------------------------------------------------------------------------------
+
+
+def _runs_for(found: _Look, slots: Mapping[str, Slot], memory: Memory, source: _Source, most_runs: int) -> list[Asked]:
+    """The runs for what was found: those of known days first, then those that only read."""
+    asked = runs(found.due, found.name, most_runs)
+    name = found.name
+    if source.settings.file_limit:
+        asked = [_cut(run, found, memory, source) for run in asked]
+        name = _ask_for_unread(memory, _unread_in(slots, memory), slots, source, found.to_read)
+    read_anyway = {table for run in asked for table in run.tables}
+    for day, tables in found.to_read.items():
+        if not tables <= read_anyway:
+            asked.append(Asked(day, day, tuple(sorted(tables)), name, only_read=True))
+    return asked
 
 
 # --- what OPENSKY_FILE_LIMIT leaves to later runs ------------------------------------------------------------------
 
 
-def _cut(
-    run: Asked,
-    taken: Mapping[str, list[SourceObject]],
-    digests: Mapping[str, str],
-    before: Mapping[str, str],
-    memory: _Memory,
-    source: _Source,
-) -> Asked:
+def _cut(run: Asked, found: _Look, memory: Memory, source: _Source) -> Asked:
     """The run, which reads no more than `OPENSKY_FILE_LIMIT` objects a table. Where more are due, their slots are not
     remembered as seen, so that each look asks again; the run has a new name, and so is a new one, each time that the
     lake got a limit of them. A run that reads nothing keeps its name, and is not asked for again."""
@@ -391,53 +300,26 @@ def _cut(
     batches: dict[str, int] = {}
     names: list[str] = []
     for table in run.tables:
-        of_table = [slot for slot in taken if _tables_of(slot) == [table]]
-        of_run = [slot for slot in of_table if days.intersection(_days_of_slot(slot, source.bounds))]
-        due = [slot for slot in of_run for item in taken[slot] if source.known.days(table, item) is None]
-        if len(due) > limit:
-            batches[table] = -(-len(due) // limit)
-            names += [f"{slot} {digests[slot]} {before.get(slot, '')}" for slot in of_run]
+        of_table = [slot for slot in found.slots if slot.key.tables == (table,)]
+        of_run = [slot for slot in of_table if days.intersection(slot.key.days or ())]
+        due = sum(source.known.days(table, item) is None for slot in of_run for item in slot.items)
+        if due > limit:
+            batches[table] = -(-due // limit)
+            names += [f"{slot.name} {slot.digest} {found.before.get(slot.name, '')}" for slot in of_run]
             for slot in of_run:
-                memory.slots.pop(slot, None)
-                if slot in before:
-                    memory.slots[slot] = before[slot]
-    return replace(run, name=_name([*names, f"{batches}"], memory)) if batches else run
+                memory.slots.pop(slot.name, None)
+                if slot.name in found.before:
+                    memory.slots[slot.name] = found.before[slot.name]
+    return replace(run, name=memory.name([*names, f"{batches}"])) if batches else run
 
 
 def _ask_for_unread(
-    memory: _Memory, slots: Mapping[str, list[SourceObject]], source: _Source, limit: int, to_read: _Due
+    memory: Memory, unread: list[Slot], slots: Mapping[str, Slot], source: _Source, to_read: Due
 ) -> str:
     """The same for the objects of unknown days: as long as some are not read, with a name for each limit of them."""
-    unread = [
-        (slot, item) for slot in slots if slot.startswith("u") for item in slots[slot] if item.key_hash in memory.unread
-    ]
-    day = source.bounds.last.isoformat()
-    for slot, _ in unread:
-        to_read[day] |= set(_tables_of(slot))
-    return _name({f"{slot} {_digest(slots[slot])}" for slot, _ in unread} | {f"{-(-len(unread) // limit)}"}, memory)
-
-
-# --- few runs ------------------------------------------------------------------------------------------------------
-
-
-def runs(tables: Mapping[str, set[str]], name: str, most: int) -> list[Asked]:
-    """Runs of contiguous days with the same tables; where they are more than `most`, neighbours are joined over the
-    shortest gaps first."""
-    spans: list[tuple[date, date, set[str]]] = []
-    for text in sorted(tables):
-        day = date.fromisoformat(text)
-        if spans and spans[-1][1] + timedelta(days=1) == day and spans[-1][2] == tables[text]:
-            spans[-1] = (spans[-1][0], day, spans[-1][2])
-        else:
-            spans.append((day, day, set(tables[text])))
-    if len(spans) > most:
-        gaps = sorted(range(1, len(spans)), key=lambda at: (spans[at][0] - spans[at - 1][1], at))
-        joined = set(gaps[: len(spans) - most])
-        kept: list[tuple[date, date, set[str]]] = []
-        for at, (first, last, wanted) in enumerate(spans):
-            if at in joined:
-                kept[-1] = (kept[-1][0], last, kept[-1][2] | wanted)
-            else:
-                kept.append((first, last, wanted))
-        spans = kept
-    return [Asked(first.isoformat(), last.isoformat(), tuple(sorted(wanted)), name) for first, last, wanted in spans]
+    for slot in unread:
+        for table in slot.key.tables:
+            add_due(to_read, [source.partition_to_read(table)], table)
+    objects = sum(len(slot.items) for slot in unread)
+    batches = -(-objects // (source.settings.file_limit or 1))
+    return memory.name({f"{slot.name} {slots[slot.name].digest}" for slot in unread} | {f"{batches}"})

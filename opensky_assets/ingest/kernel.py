@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
-from opensky_assets.calendar import Period
+from opensky_assets.calendar import NO_DAY, Partitions, Period
 from opensky_assets.ingest.answers import ANSWERS, is_answer, open_answer
 from opensky_assets.ingest.blocks import Block, read_blocks
 from opensky_assets.ingest.container import PEEK_BYTES, UNPACKING_ERRORS, CountingReader, plain
@@ -24,7 +24,8 @@ from opensky_assets.lake import Counts, Held, Lake, Manifest, Staging
 from opensky_assets.lake.manifest import LATER, OTHER_MEMBERS
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
-from opensky_assets.sources.keys import read_key
+from opensky_assets.schemas.api import API_FIELDS
+from opensky_assets.sources.keys import KeyFacts, read_key
 from opensky_assets.storage.objects import ObjectGone, ObjectStore, SourceObject
 
 CODE_VERSION = "3"
@@ -45,11 +46,13 @@ class Task:
     period: Period
     days: tuple[str, ...] | None
     quarantine_limit: float
+    facts: KeyFacts | None = None
+    """What the key tells, where not OpenSky's own keys do."""
 
     @property
     def waits(self) -> bool:
         """Whether days that are not over yet could be among the object's."""
-        facts = read_key(self.source.key)
+        facts = self.facts or read_key(self.source.key)
         return facts is None or facts.period is None or facts.period.last > self.period.last
 
 
@@ -78,7 +81,7 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
         except Refused as refused:
             require_whole(counting, item)
             days = sorted(ingest.written) if task.days is None else task.days
-            held, path = held_back(task.contract.name, item, refused, days, run, name)
+            held, path = held_back(task.contract.name, item, refused, days, run, name, task.contract.partitions)
             with lake.committing(task.contract.name, item) as seen:
                 store.verify(item)
                 lake.hold(held, path, run, seen)
@@ -118,6 +121,7 @@ class _Ingest:
             dictionary=[column.name for column in contract.columns if column.repeats],
             delta=[column.name for column in contract.columns if column.steps],
             metadata=provenance,
+            partitions=contract.partitions,
         )
         self.bad = DayFiles(
             folder / "rejects",
@@ -126,13 +130,14 @@ class _Ingest:
             QUARANTINE.schema,
             sort_by=("line_number",),
             metadata=provenance,
+            partitions=contract.partitions,
         )
 
     def read(self, stream: CountingReader) -> None:
         key = self.task.source.key
         with plain(stream, key, other_members=self.other_members) as lines:  # type: ignore[arg-type]
             head = cast(BufferedReader, lines).peek(PEEK_BYTES)
-            if is_answer(head, key):
+            if self.task.contract.name in API_FIELDS and is_answer(head, key):
                 lines, self.layout = open_answer(lines, head, key, self.task.contract)
                 blocks, form = read_blocks(lines), ANSWERS
             else:
@@ -155,7 +160,7 @@ class _Ingest:
             rejects = parsed.rejects.with_columns(pl.lit(self.task.source.key).alias("object"))
             if (room := KEPT_REJECTS - sum(frame.height for frame in self.first_rejects)) > 0:
                 self.first_rejects.append(rejects.head(room))
-            for (day,), rows in rejects.partition_by("day", as_dict=True).items():
+            for (day,), rows in _own_partitions(rejects, self.task).partition_by("day", as_dict=True).items():
                 self.quarantined[str(day)].update(rows["reason"].to_list())
                 self.bad.write(str(day), rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
@@ -214,8 +219,25 @@ def _with_header(stream: BinaryIO, ingest: _Ingest) -> Iterator[Block]:
 def _by_day(rows: pl.DataFrame, task: Task) -> list[tuple[str, pl.DataFrame]]:
     if not rows.height:
         return []
-    if task.period.first == task.period.last:
-        return [(task.period.first.isoformat(), rows)]
-    day = pl.col(task.contract.day_column or "").dt.date()
-    days = rows.with_columns(day.alias("__day")).partition_by("__day", as_dict=True, include_key=False)
-    return [(found.isoformat(), part) for (found,), part in days.items()]
+    if only := _only_partition(task):
+        return [(only, rows)]
+    day = pl.col(task.contract.day_column or "").dt
+    key = day.year() if task.contract.partitions is Partitions.YEAR else day.date()
+    days = rows.with_columns(key.alias("__day")).partition_by("__day", as_dict=True, include_key=False)
+    return [(f"{found}", part) for (found,), part in days.items()]
+
+
+def _only_partition(task: Task) -> str | None:
+    """The partition of all records of the object, where there is one only."""
+    keys = {task.contract.partitions.key_of(day.isoformat()) for day in (task.period.first, task.period.last)}
+    return keys.pop() if len(keys) == 1 else None
+
+
+def _own_partitions(rejects: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """Rejects, which tell their day, with the partition of their table in its place."""
+    if task.contract.partitions is Partitions.DAY:
+        return rejects
+    if only := _only_partition(task):
+        return rejects.with_columns(pl.lit(only).alias("day"))
+    year = pl.when(pl.col("day") == NO_DAY).then(pl.col("day")).otherwise(pl.col("day").str.head(4))
+    return rejects.with_columns(year.alias("day"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from opensky_assets.calendar import Period, calendar, days_of
+from opensky_assets.calendar import Partitions, Period, calendar, days_of
+from opensky_assets.datasets import contracts, dataset_named, recognise, registered
 from opensky_assets.ingest.aircraft_dialects import sniff_dialect
 from opensky_assets.ingest.answers import is_answer, table_of_answer
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
@@ -17,17 +18,16 @@ from opensky_assets.ingest.layout import WrongHeader, read_layout
 from opensky_assets.lake import Lake, LakeError, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Contract
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import OTHER_FORMAT, SIMULATED_MARKER, KeyFacts, is_metadata, may_hold_rows, read_key
+from opensky_assets.sources.keys import OTHER_FORMAT, SIMULATED_MARKER, KeyFacts, is_metadata, may_hold_rows
 from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObject
 
-RAW_TABLES: dict[str, Contract] = {contract.name: contract for contract in (FLIGHTS, STATE_VECTORS)}
-_HEAD_BYTES = 64 << 10
-_TELLING_COLUMNS = {FLIGHTS.name: {"firstseen", "lastseen"}, STATE_VECTORS.name: {"time", "lat", "lon"}}
-"""Columns without which a header does not tell the table."""
+RAW_TABLES: Mapping[str, Contract] = contracts()
+"""The contract of each raw table, also of one that is registered later."""
 
-LAKE_BYTES_PER_SOURCE_BYTE = {FLIGHTS.name: 2.2, STATE_VECTORS.name: 1.2, AIRCRAFT_DATABASE.name: 0.1}
-"""With all that is made of them. Measured: of recorded states, raw Parquet takes 0.54 and the enriched table 0.56 of
-the gzipped text; of flights, raw, enriched and marts together 2.1; aircraft tables are plain text."""
+AIRCRAFT_LAKE_BYTES_PER_SOURCE_BYTE = 0.1
+"""Aircraft tables are plain text."""
+
+_HEAD_BYTES = 64 << 10
 
 
 class Status(StrEnum):
@@ -44,13 +44,15 @@ class Status(StrEnum):
 @dataclass(frozen=True)
 class Planned:
     """One recognised object. `days` are those it gave (unchanged) or may give by its name; `None`: not told by the
-    name, so it has to be read to know."""
+    name, so it has to be read to know. Of a table by year, or without partitions, they are its partitions. `facts` is
+    what the key tells."""
 
     source: SourceObject
     table: str
     status: Status
     period: Period
     days: tuple[str, ...] | None
+    facts: KeyFacts | None = None
 
     def is_due(self, refresh: bool = False) -> bool:
         """Whether it is to be read; with `refresh`, also where only the contract or the code is newer."""
@@ -89,13 +91,37 @@ class Plan:
     def days(self, first: date, last: date) -> list[str]:
         """Days in between, both included, for which some raw table has, or may have, rows. Objects whose name does
         not tell their days count only once they were read."""
-        known = {day for o in self.objects if o.table in RAW_TABLES for day in o.days or ()}
+        daily = set(tables_by(Partitions.DAY))
+        known = {day for o in self.objects if o.table in daily for day in o.days or ()}
         return sorted(day for day in known if first.isoformat() <= day <= last.isoformat())
+
+    def other_partitions(self, first: date, last: date, due: Callable[[Planned], bool]) -> dict[str, list[str]]:
+        """By raw table that is not by day: the years, or `all`, from `first` to `last` for which it has, or may have,
+        rows of objects that are `due`."""
+        found = {}
+        for table in tables_by(Partitions.YEAR, Partitions.NONE):
+            keys = RAW_TABLES[table].partitions.keys_of(Period(first, last))
+            objects = [o for o in self.of(table, keys) if due(o)]
+            told = {key for o in objects for key in (keys[-1:] if o.days is None else o.days)}
+            if partitions := sorted(told.intersection(keys)):
+                found[table] = partitions
+        return found
 
 
 def lake_bytes(objects: Iterable[Planned]) -> int:
     """What the objects are expected to take in the lake."""
-    return round(sum(o.source.size * LAKE_BYTES_PER_SOURCE_BYTE[o.table] for o in objects))
+    return round(sum(o.source.size * lake_bytes_per_source_byte(o.table) for o in objects))
+
+
+def lake_bytes_per_source_byte(table: str) -> float:
+    """Bytes in the lake of a byte of the source, with all that is made of it."""
+    dataset = dataset_named(table)
+    return dataset.lake_bytes_per_source_byte if dataset else AIRCRAFT_LAKE_BYTES_PER_SOURCE_BYTE
+
+
+def tables_by(*kinds: Partitions) -> list[str]:
+    """The raw tables with partitions of one of these kinds."""
+    return [dataset.name for dataset in registered() if dataset.partitions in kinds]
 
 
 def require_space(lake: Lake, objects: Iterable[Planned]) -> None:
@@ -138,7 +164,7 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
         else:
             if period.first > period.last:
                 outside.append(item.key)
-            elif table not in RAW_TABLES or _wanted(period, settings):
+            elif table not in RAW_TABLES or is_wanted(period, settings):
                 manifest = manifests[table].get(item.key)
                 planned.append(_compare(item, table, period, manifest, item.key in broken[table]))
     if not seen:
@@ -178,7 +204,8 @@ def is_left_alone(key: str) -> bool:
     return key == SIMULATED_MARKER or OTHER_FORMAT.search(key) is not None
 
 
-def _wanted(period: Period, settings: Settings) -> bool:
+def is_wanted(period: Period, settings: Settings) -> bool:
+    """Whether the filters of the settings let a day of the period through."""
     if settings.year is settings.month is settings.day is None:
         return True
     return any(settings.wants(date.fromisoformat(day)) for day in days_of(period))
@@ -194,7 +221,7 @@ def _recognise(
     """Table and period of an object: by its key, by what the lake remembers of it, by its first bytes. Raises
     `_Unrecognised`."""
     bounds = calendar(today)
-    if facts := read_key(item.key):
+    if facts := recognise(item.key):
         return facts.table, period_of(facts, bounds)
     for table, known in manifests.items():
         if item.key in known and known[item.key].source == item:
@@ -219,16 +246,18 @@ def _table_of(head: bytes, key: str) -> str:
         except WrongHeader as error:
             raise _Unrecognised(str(error)) from None
     why_not: dict[str, str] = {}
-    for table, columns in _TELLING_COLUMNS.items():
-        try:
-            layout = read_layout(head.split(b"\n", 1)[0], RAW_TABLES[table])
-        except WrongHeader as error:
-            why_not[table] = str(error).removeprefix("the header ")
+    for dataset in registered():
+        if not dataset.header:
             continue
-        missing = sorted(columns - set(layout.fields))
+        try:
+            layout = read_layout(head.split(b"\n", 1)[0], dataset.contract)
+        except WrongHeader as error:
+            why_not[dataset.name] = str(error).removeprefix("the header ")
+            continue
+        missing = sorted(dataset.header - set(layout.fields))
         if not missing:
-            return table
-        why_not[table] = f"lacks {', '.join(missing)}; it reads {_first_line(head)}"
+            return dataset.name
+        why_not[dataset.name] = f"lacks {', '.join(missing)}; it reads {_first_line(head)}"
     raise _Unrecognised(why_not[STATE_VECTORS.name if key.startswith("states/") else FLIGHTS.name])
 
 
@@ -262,7 +291,9 @@ def _compare(item: SourceObject, table: str, period: Period, manifest: Manifest 
         status = Status.OUTDATED
     else:
         return Planned(item, table, Status.UNCHANGED, period, tuple(manifest.days))
-    facts = read_key(item.key)
-    named = facts is not None and facts.period is not None
-    days = tuple(dict.fromkeys([*days_of(period), *(manifest.days if manifest else ())])) if named else None
-    return Planned(item, table, status, period, days)
+    facts, dataset = recognise(item.key), dataset_named(table)
+    days = None
+    if dataset and dataset.promises(facts):
+        keys = dataset.partitions.keys_of(period)
+        days = tuple(dict.fromkeys([*keys, *(manifest.days if manifest else ())]))
+    return Planned(item, table, status, period, days, facts)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from opensky_assets.calendar import Partitions
 from opensky_assets.ingest.rejects import rejects_frame
 from opensky_assets.lake import Held, Staging
 from opensky_assets.lake.lake import HELD
@@ -43,12 +44,20 @@ def failed(error: BaseException) -> Refused:
 
 
 def held_back(
-    table: str, item: SourceObject, refused: Refused, days: Iterable[str], run: Staging, name: str
+    table: str,
+    item: SourceObject,
+    refused: Refused,
+    days: Iterable[str],
+    run: Staging,
+    name: str,
+    partitions: Partitions = Partitions.DAY,
 ) -> tuple[Held, Path]:
     """What `Lake.hold` takes: the held object, whose `days` are missing now, and its staged quarantine file, of this
     `name`. That has the record of the object, and those that it was held back for."""
     message = f"{item.key}: {refused}"
-    files = DayFiles(run.folder("held"), f"quarantine/{table}", f"{name}{HELD}", QUARANTINE.schema)
+    files = DayFiles(
+        run.folder("held"), f"quarantine/{table}", f"{name}{HELD}", QUARANTINE.schema, partitions=partitions
+    )
     record = rejects_frame([(NO_DAY, 0, None, refused.reason, message)]).with_columns(pl.lit(item.key).alias("object"))
     for records in (record.to_arrow(compat_level=pl.CompatLevel.oldest()), refused.rejects):
         if records is not None:

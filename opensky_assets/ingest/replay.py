@@ -7,10 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.plan import RAW_TABLES, make_plan, require_space
 from opensky_assets.ingest.runner import Report, ingest_objects
+from opensky_assets.ingest.sync import task_of
 from opensky_assets.lake import Held, Lake, Manifest
+from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore
@@ -42,7 +43,7 @@ class Replay:
         found: dict[str, set[str]] = {}
         for done in self.objects:
             if (done.written, done.reasons) != (done.written_before, done.reasons_before):
-                found.setdefault(done.table, set()).update(done.days)
+                found.setdefault(done.table, set()).update(done.days - {NO_DAY})
         return {table: sorted(days) for table, days in found.items()}
 
 
@@ -52,10 +53,12 @@ def replay(
     settings: Settings,
     today: date,
     report: Report,
-    tables: Collection[str] = tuple(RAW_TABLES),
+    tables: Collection[str] | None = None,
     reasons: Collection[str] = (),
 ) -> Replay:
-    """Read again what has a record of one of `reasons` (or of any), whole, under the settings of now."""
+    """Read again what has a record of one of `reasons` (or of any), whole, under the settings of now; by default of
+    all raw tables."""
+    tables = list(RAW_TABLES) if tables is None else tables
     lake.claim(store.uri, source_kind(store))
     done: list[Replayed] = []
     gone: list[str] = []
@@ -68,7 +71,7 @@ def replay(
             gone += [key for key in keys if (table, key) not in planned]
             chosen = [planned[table, key] for key in keys if (table, key) in planned]
             require_space(lake, chosen)
-            tasks = [Task(o.source, RAW_TABLES[table], o.period, o.days, settings.quarantine_limit) for o in chosen]
+            tasks = [task_of(o, RAW_TABLES[table], settings) for o in chosen]
             for outcome in ingest_objects(tasks, store, lake, run, settings.workers, report) if tasks else ():
                 key = outcome.source.key
                 before = manifests.get(key)

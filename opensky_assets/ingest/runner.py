@@ -123,7 +123,9 @@ def attempt(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> Outcome
         raise
     except (Exception, PanicException) as error:
         name = lake.files.fresh(task.source.stem)
-        held, path = held_back(task.contract.name, task.source, failed(error), task.days or (), run, name)
+        contract = task.contract
+        refused = failed(error)
+        held, path = held_back(contract.name, task.source, refused, task.days or (), run, name, contract.partitions)
     with lake.committing(task.contract.name, task.source) as seen:
         if (newer := seen.manifest) and _is_newer(newer, task.source, store):
             return newer

@@ -93,9 +93,14 @@ def sync_days(
         if chosen:
             require_space(lake, chosen)
             report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
-            tasks = [Task(o.source, contract, o.period, o.days, settings.quarantine_limit) for o in chosen]
+            tasks = [task_of(o, contract, settings) for o in chosen]
             outcomes = runner(tasks, store, lake, run, settings.workers, report)
     return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))
+
+
+def task_of(planned: Planned, contract: Contract, settings: Settings) -> Task:
+    """What the kernel has to know of an object: it asks no registry, since it also works in other processes."""
+    return Task(planned.source, contract, planned.period, planned.days, settings.quarantine_limit, facts=planned.facts)
 
 
 def _report(

@@ -21,7 +21,7 @@ from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import Contract
-from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.tables import tables as catalogue
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -152,7 +152,7 @@ def lake_io_manager(opensky: OpenSkyResource, spark: SparkResource, monitor: Mon
 
 def contracts() -> dict[str, Contract]:
     """The contract of each asset that is a table of the package's catalogue."""
-    return {table.name: table.contract for table in TABLES if table.group != "quarantine" and not table.asset}
+    return {table.name: table.contract for table in catalogue() if table.group != "quarantine" and not table.asset}
 
 
 def _catalogued(context: OutputContext | InputContext) -> Contract | None:
@@ -168,7 +168,7 @@ def _own_path(context: OutputContext | InputContext) -> str:
 
 def _require_own(contract: Contract) -> Contract:
     """The contract, unless its table is one of the package's: then raise `LakeError`."""
-    if any(table.path.removesuffix(".parquet") == contract.path.removesuffix(".parquet") for table in TABLES):
+    if any(table.path.removesuffix(".parquet") == contract.path.removesuffix(".parquet") for table in catalogue()):
         raise LakeError(
             f"{contract.path} is a table of opensky_assets: give the asset {contract.name}, or the path of its "
             "contract, another name"

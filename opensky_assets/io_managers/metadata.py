@@ -74,7 +74,7 @@ def day_metadata(done: SyncReport, lake: Lake, contract: Contract) -> dict[str, 
         hours = hours_of(facts.objects)
         found[day] = {
             "dagster/partition_row_count": facts.counts.written,
-            "dagster/uri": lake.uri(f"{contract.path}/day={day}"),
+            "dagster/uri": lake.uri(f"{contract.path}/{contract.partitions.folder_of(day)}"),
             "read": facts.counts.read,
             "written": facts.counts.written,
             "quarantined": facts.counts.quarantined,

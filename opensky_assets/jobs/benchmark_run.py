@@ -11,8 +11,9 @@ from pathlib import Path
 from opensky_assets.benchmark.executors import NO_EXECUTORS, executors_used
 from opensky_assets.benchmark.monitor import Monitor
 from opensky_assets.benchmark.scenarios import Job, Measured
-from opensky_assets.calendar import days_of
+from opensky_assets.calendar import ALL
 from opensky_assets.console import say
+from opensky_assets.datasets import load_own, recognise
 from opensky_assets.engines.engine import open_engine
 from opensky_assets.engines.spark.session import start_session
 from opensky_assets.ingest.plan import RAW_TABLES
@@ -20,7 +21,6 @@ from opensky_assets.ingest.runner import processes_for
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.settings import Settings, load_settings
-from opensky_assets.sources.keys import read_key
 from opensky_assets.storage.telemetry import recording
 
 MOST_REQUESTS_AN_OBJECT = 100
@@ -38,8 +38,9 @@ def measure(job: Job, settings: Settings) -> Measured:
         processes = min(session.sparkContext.defaultParallelism, len(job.selection.objects))
         session_s = time.perf_counter() - began
     runner = open_engine(settings).ingest
-    periods = [facts.period for key in job.selection.objects if (facts := read_key(key)) and facts.period]
-    days = sorted({day for period in periods for day in days_of(period)})
+    periods = [facts.period for key in job.selection.objects if (facts := recognise(key)) and facts.period]
+    by = RAW_TABLES[job.table].partitions
+    days = sorted({day for period in periods for day in by.keys_of(period)}) or [ALL]
     lake = Lake.at(Path(job.folder, "lake"))
     with Monitor() as monitor, recording(MOST_REQUESTS_AN_OBJECT * len(job.selection.objects)) as requests:
         done = sync_days(RAW_TABLES[job.table], days, job.selection, lake, settings, job.today, say, runner)
@@ -56,8 +57,10 @@ def measure(job: Job, settings: Settings) -> Measured:
 
 
 def main() -> int:
+    settings = load_settings()
+    load_own(settings)
     job: Job = pickle.load(sys.stdin.buffer)
-    Path(sys.argv[1]).write_bytes(pickle.dumps(measure(job, load_settings())))
+    Path(sys.argv[1]).write_bytes(pickle.dumps(measure(job, settings)))
     return 0
 
 

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from opensky_assets.calendar import Period, chunks_of, days_of, ranges_of
+from opensky_assets.calendar import ALL, Partitions, Period, chunks_of, days_of, ranges_of
 from opensky_assets.console import say
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
-from opensky_assets.ingest.plan import RAW_TABLES, Plan, Status, make_plan, require_space
+from opensky_assets.graph import following, graph_of, raw_assets
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, make_plan, require_space, tables_by
 from opensky_assets.jobs.check_results import check_lines, newest_run
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
@@ -41,8 +42,12 @@ REFERENCE_ASSETS = (AIRCRAFT_DATABASE.name, AIRPORTS.name)
 
 
 def assets_of(tables: Collection[str]) -> list[str]:
-    """The daily assets made of these raw tables, themselves included."""
+    """The assets made of these raw tables by their own partitions, themselves included."""
     chosen: list[str] = []
+    if own := [table for table in tables if table not in (FLIGHTS.name, STATE_VECTORS.name)]:
+        chosen += following(graph_of(), raw_assets(own))
+        if len(own) == len(tables):
+            return chosen
     if FLIGHTS.name in tables:
         chosen += FLIGHT_ASSETS
     if STATE_VECTORS.name in tables:
@@ -60,7 +65,7 @@ def materialize(root: Path, settings: Settings, first: date, last: date, log_lev
     def ranges(plan: Plan, done: set[str]) -> list[tuple[str, str]]:
         return ranges_of(_wanted(plan, settings, first, last, done))
 
-    return _run_ranges(root, settings, first, last, ranges, log_level)
+    return _run_ranges(root, settings, first, last, ranges, log_level, lambda planned: True)
 
 
 def backfill(
@@ -84,7 +89,7 @@ def backfill(
         due |= {day for days in due_by_table(lake, wanted).values() for day in days}
         days = [day for day in wanted if day in due]
         found = chunks_of(days, chunk)
-        raw = [o for table in RAW_TABLES for o in plan.of(table)]
+        raw = [o for table in tables_by(Partitions.DAY) for o in plan.of(table)]
         if not days and not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
             found = [(last.isoformat(), last.isoformat())]  # once they are read, objects tell which days they hold
         if not told:
@@ -100,7 +105,7 @@ def backfill(
                 f"run {at + 1} of {len(found)} ended: {ran} of {len(days)} days, {spent:.0f} s, about {left:.0f} s left"
             )
 
-    return _run_ranges(root, settings, first, last, ranges, log_level)
+    return _run_ranges(root, settings, first, last, ranges, log_level, lambda o: o.is_due(settings.refresh))
 
 
 def _run_ranges(
@@ -110,6 +115,7 @@ def _run_ranges(
     last: date,
     ranges: Callable[[Plan, set[str]], Iterable[tuple[str, str]]],
     log_level: str,
+    is_asked: Callable[[Planned], bool],
 ) -> int:
     """One run for each of the ranges that the plan gives, anew until it gives none: an object that was read may tell
     of further days."""
@@ -130,6 +136,10 @@ def _run_ranges(
     failed: list[str] = []
     if _reference_is_due(plan, lake):
         failed += _dagster(REFERENCE_ASSETS, None, log_level)
+    others = plan.other_partitions(first, last, is_asked)  # first, since what is made by day may read them
+    for table, keys in others.items():
+        for own_stretch in ranges_of(keys):
+            failed += _dagster(assets_of([table]), own_stretch, log_level)
     done: set[str] = set()
     while True:
         before = len(done)
@@ -145,7 +155,7 @@ def _run_ranges(
     with history(home) as instance:
         for line in check_lines(instance, mark):
             say(line)
-    if not done:
+    if not done and not others:
         say(f"nothing to do: {'no' if not asked else 'no missing'} object of {store.uri} has rows of {first} to {last}")
     for stretch in failed:
         say(f"FAILED: {stretch}; the log above says why. Run the same command again: only what is missing is read")
@@ -175,7 +185,8 @@ def _wanted(plan: Plan, settings: Settings, first: date, last: date, done: set[s
     """Days of the range with objects, not yet asked for. Where only objects of unknown days are new, the last day is
     asked for, so that they get read and tell their days."""
     days = [day for day in plan.days(first, last) if settings.wants(date.fromisoformat(day)) and day not in done]
-    unknown = [o for o in plan.objects if o.days is None and o.table in (FLIGHTS.name, STATE_VECTORS.name)]
+    daily = tables_by(Partitions.DAY)
+    unknown = [o for o in plan.objects if o.days is None and o.table in daily]
     if not days and unknown and not done:
         return [last.isoformat()]
     return days
@@ -189,7 +200,7 @@ def _reference_is_due(plan: Plan, lake: Lake) -> bool:
 
 def _selection(plan: Plan, start: str, end: str) -> list[str]:
     days = set(plan.days(date.fromisoformat(start), date.fromisoformat(end)))
-    return assets_of([table for table in RAW_TABLES if plan.of(table, days) or not days])
+    return assets_of([table for table in tables_by(Partitions.DAY) if plan.of(table, days) or not days])
 
 
 def _dagster(
@@ -204,7 +215,7 @@ def _dagster(
     from dagster._utils.interrupts import capture_interrupts
     from dagster_shared.cli import PythonPointerOpts
 
-    days_told = "...".join(days) if days else None
+    days_told = "...".join(days) if days and days != (ALL, ALL) else None
     of_days = f" --partition-range {days_told}" if days_told else ""
     say(f"$ dagster asset materialize -m opensky_assets.definitions --select {','.join(assets)}{of_days}")
     config = {"loggers": {"console": {"config": {"log_level": log_level}}}, "ops": dict(ops or {})}

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from opensky_assets.calendar import ranges_of
+from opensky_assets.calendar import Partitions, ranges_of
 from opensky_assets.console import printable
-from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes
+from opensky_assets.datasets import dataset_named
+from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes, tables_by
 from opensky_assets.ingest.replay import Replay
 from opensky_assets.lake import Counts, Lake
 from opensky_assets.lake.manifest import NO_DAY
@@ -18,9 +19,8 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings
 from opensky_assets.transforms.verify import Verified
 
-SECONDS_PER_MB = {"flights": 0.15, "state_vectors": 0.07}
-"""Measured on two cores, per megabyte of the compressed object: reading, checking and writing."""
-
+AIRCRAFT_SECONDS_PER_MB = 0.1
+"""On two cores, per megabyte of an aircraft table: reading, checking and writing."""
 
 MOST_LISTED = 20
 
@@ -29,16 +29,17 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
     """The plan for a person."""
     yield f"source {uri} ({kind}), days {first} to {last}"
     days = plan.days(first, last)
-    wanted = set(days)
+    wanted, daily = set(days), tables_by(Partitions.DAY)
     seconds = 0.0
     due: list[Planned] = []
     for table in [*RAW_TABLES, AIRCRAFT_DATABASE.name]:
-        found = plan.of(table, wanted if table in RAW_TABLES else None)
+        found = plan.of(table, wanted if table in daily else None)
         counts = {status: [o for o in found if o.status is status] for status in Status}
         waiting = [o for o in found if o.is_due()]
         due += waiting
         to_read = sum(o.source.size for o in waiting) / 1e6
-        seconds += to_read * SECONDS_PER_MB.get(table, 0.1)
+        dataset = dataset_named(table)
+        seconds += to_read * (dataset.seconds_per_mb if dataset else AIRCRAFT_SECONDS_PER_MB)
         told = ", ".join(f"{len(objects)} {status}" for status, objects in counts.items())
         unknown = sum(o.days is None for o in found)
         yield f"  {table}: {len(found)} objects ({told}), {to_read:.1f} MB to read" + (
@@ -129,11 +130,12 @@ def _told(days: Iterable[str]) -> str:
 def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) -> Iterable[str]:
     """Read, written, quarantined of each table of the lake, and where everything is."""
     yield f"{'table':<20}{'objects':>8}{'read':>14}{'written':>14}{'quarantined':>13}{'superseded':>12}"
+    daily = tables_by(Partitions.DAY)
     for table in [AIRCRAFT_DATABASE.name, *RAW_TABLES]:
         manifests = [
             m
             for m in lake.manifests(table).values()
-            if days is None or table not in RAW_TABLES or not days.isdisjoint(m.days)
+            if days is None or table not in daily or not days.isdisjoint(m.days)
         ]
         total = sum((m.total for m in manifests), Counts())
         yield (

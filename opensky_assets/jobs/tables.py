@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from opensky_assets.calendar import NO_DAY
 from opensky_assets.lake import Lake
 from opensky_assets.lake.warehouse import OD_MATRIX_BETWEEN, RANGES
 from opensky_assets.schemas.contract import Column
-from opensky_assets.schemas.tables import TABLES, Table
+from opensky_assets.schemas.tables import Table, table_named, tables
 from opensky_assets.schemas.types import type_of
 
-GROUPS = {
+TITLES = {
     "reference": "Reference tables",
     "raw": "Raw tables: OpenSky's objects, typed and checked",
     "core": "Core tables: joined and derived",
@@ -26,8 +27,9 @@ class UnknownTable(ValueError):
 
 def table_lines(lake: Lake) -> Iterator[str]:
     """One line a table: its name, what the lake has of it, what it is."""
-    width = max(len(table.name) for table in TABLES)
-    for table in TABLES:
+    shown = tables()
+    width = max(len(table.name) for table in shown)
+    for table in shown:
         told = re.split(r"[.:;] ", table.contract.description)[0].rstrip(".")
         yield f"{table.name:<{width}}  {_held(lake, table):<34}  {told}"
     yield ""
@@ -36,15 +38,16 @@ def table_lines(lake: Lake) -> Iterator[str]:
 
 def column_lines(lake: Lake, name: str) -> Iterator[str]:
     """One table with its columns. Raises `UnknownTable`."""
-    found = next((table for table in TABLES if table.name == name), None)
+    found = table_named(name)
     if found is None:
-        raise UnknownTable(f"no table {name}; there are {', '.join(table.name for table in TABLES)}")
+        raise UnknownTable(f"no table {name}; there are {', '.join(table.name for table in tables())}")
     yield f"{found.name}: {found.contract.description}"
     yield f"made of {found.origin}; in the lake: {_held(lake, found)}, {found.path}"
     yield ""
     rows = [("column", "type", "unit", "")]
-    if found.daily:
-        rows.append(("day", "date", "UTC day", f"Partition, in the path only: the day of {found.day}"))
+    if column := found.partition_column:
+        kind = "date" if column == "day" else "integer"
+        rows.append((column, kind, f"UTC {column}", f"Partition, in the path only: the {column} of {found.day}"))
     rows += [
         (c.name, type_of(c.type).doc, c.unit or "", c.description + ("" if c.nullable else " (never empty)"))
         for c in found.contract.columns
@@ -55,12 +58,14 @@ def column_lines(lake: Lake, name: str) -> Iterator[str]:
 
 
 def _held(lake: Lake, table: Table) -> str:
-    if not table.daily:
+    if table.is_file:
         return "there" if lake.exists(table.path) else "not there"
-    days = [day for day in lake.days(table.path) if day[:1].isdigit()]
-    if not days:
-        return "no day"
-    return f"{len(days)} day{'s' if len(days) > 1 else ''}, {days[0]} to {days[-1]}"
+    column, keys = table.partition_column, [key for key in lake.days(table.path) if key != NO_DAY]
+    if column is None:
+        return "there" if keys else "not there"
+    if not keys:
+        return f"no {column}"
+    return f"{len(keys)} {column}{'s' if len(keys) > 1 else ''}, {keys[0]} to {keys[-1]}"
 
 
 # --- Markdown ----------------------------------------------------------------------------------------------------
@@ -76,13 +81,13 @@ def _page() -> Iterator[str]:
     yield "# The tables"
     yield ""
     yield from _introduction()
-    for group, title in GROUPS.items():
+    for group, title in TITLES.items():
         yield f"## {title}"
         yield ""
         if group == "quarantine":
             yield from _quarantine()
             continue
-        for table in TABLES:
+        for table in tables():
             if table.group == group:
                 yield from _section(table)
     yield "## Marts over any range of days"
@@ -114,7 +119,7 @@ def _introduction() -> Iterator[str]:
     yield ""
     yield "| table | made of | the day of |"
     yield "| --- | --- | --- |"
-    for table in TABLES:
+    for table in tables():
         yield f"| {_link(table)} | {table.origin} | {table.day or 'no days'} |"
     yield ""
 
@@ -130,10 +135,11 @@ def _section(table: Table) -> Iterator[str]:
     yield ""
     yield contract.description
     yield ""
-    where = f"`{table.path}/day=…/*.parquet`" if table.daily else f"`{table.path}`"
+    where = f"`{table.pattern.replace('=*/', '=…/')}`"
+    within = f" within a {table.partition_column}" if table.partition_column else ""
     yield (
-        f"Where: {where}. Key: {', '.join(f'`{name}`' for name in contract.key)}"
-        f"{' within a day' if table.daily else ''}. Made of: {table.origin}. Contract version {contract.version}."
+        f"Where: {where}. Key: {', '.join(f'`{name}`' for name in contract.key)}{within}. "
+        f"Made of: {table.origin}. Contract version {contract.version}."
     )
     yield ""
     yield from _columns(contract.columns)
@@ -151,16 +157,16 @@ def _columns(columns: tuple[Column, ...]) -> Iterator[str]:
 
 
 def _quarantine() -> Iterator[str]:
-    tables = [table for table in TABLES if table.group == "quarantine"]
+    kept = [table for table in tables() if table.group == "quarantine"]
     yield (
-        f"{', '.join(f'`{table.name}`' for table in tables)}, below `quarantine/<table>/day=…/`. The law: for every "
+        f"{', '.join(f'`{table.name}`' for table in kept)}, below `quarantine/<table>/day=…/`. The law: for every "
         "object and day, read = written + quarantined + superseded. Records whose day cannot be told are in "
         "`day=__HIVE_DEFAULT_PARTITION__`, which reads as an empty `day`. There, a file `…-held.parquet` is of an "
         "object that is held back: a record of line 0 that says why, and the first 1,000 (of an aircraft table all) of "
         "the records that broke, which the law does not count."
     )
     yield ""
-    yield from _columns(tables[0].contract.columns)
+    yield from _columns(kept[0].contract.columns)
 
 
 def _plausible(column: Column) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from opensky_assets.calendar import Partitions
 from opensky_assets.lake.lake import Lake, open_lake
 from opensky_assets.lake.warehouse import quoted, range_statements, view_statements
-from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.tables import tables
 from opensky_assets.schemas.types import type_of
 from opensky_assets.settings import load_settings
 
@@ -31,20 +32,22 @@ def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
     """A connection whose daily tables hold `days` alone, by the exact files of these days: it costs the same however
     many days the lake has. Tables without a file are there, empty. The range macros are there too."""
     connection = lake.attach(duckdb.connect())
-    for table in TABLES:
-        if table.daily:
-            files = lake.locations(table.path, days)
+    for table in tables():
+        if not table.is_file:
+            files = lake.locations(table.path, days if table.partitions is Partitions.DAY else lake.days(table.path))
         else:
             files = [lake.location(table.path)] if lake.exists(table.path) else []
         if files:
             listed = ", ".join(quoted(file) for file in files)
-            hive = ", hive_partitioning = true, hive_types = {'day': DATE}" if table.daily else ""
-            connection.execute(f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{hive})")
+            connection.execute(
+                f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{table.hive_options})"
+            )
         else:
             columns = [f"NULL::{type_of(field.type).duckdb} AS {field.name}" for field in table.contract.schema]
-            columns += ["NULL::DATE AS day"] if table.daily else []
+            if table.partition_column:
+                columns.append(f"NULL::{table.partition_type} AS {table.partition_column}")
             connection.execute(f"CREATE VIEW {table.name} AS SELECT {', '.join(columns)} WHERE false")
-    for table in TABLES:
+    for table in tables():
         for _, statement in range_statements(table.name):
             connection.execute(statement)
     return connection

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from opensky_assets.calendar import folders_of, key_in
 from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest
 from opensky_assets.lake.records import Records, read_records, read_texts
 from opensky_assets.storage.errors import LakeError, Overtaken
@@ -114,9 +115,10 @@ class Lake:
     def listed_files(self, table_path: str, days: Iterable[str]) -> dict[str, list[str]]:
         """All files of each of the days that has any, whether they count or not, in the order of their names."""
         found: dict[str, list[str]] = {day: [] for day in days}
-        for file in self.files.walk_folders(table_path, (f"day={day}" for day in found)):
+        for file in self.files.walk_folders(table_path, (name for day in found for name in folders_of(day))):
             if file.path.endswith(".parquet"):
-                found[file.path.removeprefix(f"{table_path}/day=").partition("/")[0]].append(file.path)
+                key = key_in(file.path.removeprefix(f"{table_path}/").partition("/")[0])
+                found[str(key)].append(file.path)
         return {day: files for day, files in found.items() if files}
 
     def locations(self, table_path: str, days: Iterable[str]) -> list[str]:
@@ -124,9 +126,8 @@ class Lake:
         return [self.location(path) for paths in self.day_files(table_path, days).values() for path in paths]
 
     def days(self, table_path: str) -> list[str]:
-        """All days of a table; a day's folder goes with its last file."""
-        names = self.files.folders(table_path)
-        return sorted(name.removeprefix("day=") for name in names if name.startswith("day="))
+        """All days, or other partitions, of a table; a day's folder goes with its last file."""
+        return sorted(key for name in self.files.folders(table_path) if (key := key_in(name)))
 
     # --- reading -------------------------------------------------------------------------------------------------
 

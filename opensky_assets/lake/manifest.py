@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from opensky_assets.calendar import Period
+from opensky_assets.calendar import NO_DAY as NO_DAY
+from opensky_assets.calendar import Period, key_in
 from opensky_assets.storage.files import LakeError
 from opensky_assets.storage.objects import SourceObject
 
@@ -21,9 +22,6 @@ LATER = "later"
 
 OTHER_MEMBERS = "other_members"
 """Note of a manifest: names of the tar's members that are neither the table nor LICENSE or README, and are not read."""
-
-NO_DAY = "__HIVE_DEFAULT_PARTITION__"
-"""The partition of records whose day cannot be told, as Hive spells it."""
 
 
 class DamagedRecord(Exception):
@@ -93,8 +91,9 @@ class OutputFile:
 
     @property
     def day(self) -> str:
-        """Of its partition."""
-        return self.path.rsplit("/", 2)[1].removeprefix("day=")
+        """Of its partition: a day, a year or all."""
+        folder = self.path.rsplit("/", 2)[1]
+        return key_in(folder) or folder
 
 
 @dataclass(frozen=True)

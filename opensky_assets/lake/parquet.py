@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from opensky_assets.calendar import Partitions
 from opensky_assets.lake.manifest import OutputFile
 from opensky_assets.schemas.types import Kind, type_of
 
@@ -33,10 +34,10 @@ class _Day:
 class DayFiles:
     """Writes tables, handed over day by day in any order, to one staged file a day.
 
-    A day's file has the path `<table>/day=<day>/<name>.parquet` in the lake. Rows are sorted by `sort_by` within a row
-    group only: a whole day is never held. Columns named in `dictionary`, and texts, are written as numbers into a list
-    of their values, columns in `delta` as steps. `metadata` goes into each footer. The same rows in the same order give
-    the same bytes.
+    A day's file has the path `<table>/day=<day>/<name>.parquet` in the lake, that of another partition the folder of
+    `partitions`. Rows are sorted by `sort_by` within a row group only: a whole day is never held. Columns named in
+    `dictionary`, and texts, are written as numbers into a list of their values, columns in `delta` as steps. `metadata`
+    goes into each footer. The same rows in the same order give the same bytes.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class DayFiles:
     delta: Sequence[str] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     compression_level: int = 1
+    partitions: Partitions = Partitions.DAY
     _days: dict[str, _Day] = field(default_factory=dict)
     _buffered: int = 0
 
@@ -95,7 +97,7 @@ class DayFiles:
                 self._flush(state, ROW_GROUP_ROWS)
             assert state.writer is not None
             state.writer.close()
-            path = f"{self.table}/day={day}/{self.name}.parquet"
+            path = f"{self.table}/{self.partitions.folder_of(day)}/{self.name}.parquet"
             staged[path] = state.staged
             outputs.append(OutputFile(path, state.rows, state.staged.stat().st_size))
         return staged, outputs

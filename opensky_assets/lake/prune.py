@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from opensky_assets.calendar import last_day_of
 from opensky_assets.lake.lake import Lake
 from opensky_assets.lake.manifest import NO_DAY, Held, Manifest
 
@@ -41,7 +42,7 @@ def past(lake: Lake, tables: Iterable[str], oldest_day: str) -> list[Manifest]:
     found = []
     for manifest in (m for table in tables for m in lake.manifests(table).values()):
         days = [day for day in manifest.days if day != NO_DAY]
-        if days and max(days) < oldest_day:
+        if days and max(map(last_day_of, days)) < oldest_day:
             found.append(manifest)
     return found
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from opensky_assets.calendar import Partitions
 from opensky_assets.lake.days import DayRows, Replaced, new_days, replace_days
 from opensky_assets.lake.lake import Lake
 from opensky_assets.lake.manifest import DamagedRecord, fields_of, reading_fields
@@ -114,9 +115,11 @@ class ParquetTables:
             known = known_rows(missing)
             if lost := [day for day in missing if known.get(day) != 0]:
                 self._explain_missing(contract, lost, known, "these days")
-        day = pa.field("day", pa.date32())
-        schema = contract.schema.append(day)
         files = [f"{folder}/{path}" for paths in found.values() for path in paths]
+        if contract.partitions is Partitions.NONE:
+            return ds.dataset(files, filesystem=filesystem, schema=contract.schema)
+        day = pa.field(contract.partitions, pa.date32() if contract.partitions is Partitions.DAY else pa.int32())
+        schema = contract.schema.append(day)
         if not files:
             return ds.dataset(schema.empty_table())
         return ds.dataset(

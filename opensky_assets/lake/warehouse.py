@@ -11,7 +11,7 @@ import duckdb
 
 from opensky_assets.lake.lake import Lake
 from opensky_assets.schemas.marts import BUSIEST
-from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.tables import tables
 from opensky_assets.storage.files import LakeError
 from opensky_assets.storage.staging import staging
 
@@ -87,19 +87,15 @@ OD_MATRIX_BETWEEN = f"""
 
 def view_statements(lake: Lake) -> Iterator[tuple[str, str]]:
     """(name, CREATE statement) of every table of the lake that has a file, and of the macros over it."""
-    for table in TABLES:
-        if not table.daily:
+    for table in tables():
+        if table.is_file:
             if lake.exists(table.path):
                 source = quoted(lake.location(table.path))
                 yield table.name, f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({source})"
         elif lake.days(table.path):
             # Records of which no day can be told are in the folder of Hive's default partition: their day is null.
-            files = quoted(lake.pattern(f"{table.path}/day=*/*.parquet"))
-            yield (
-                table.name,
-                f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({files}, hive_partitioning = true, "
-                "hive_types = {'day': DATE})",
-            )
+            files = quoted(lake.pattern(table.pattern))
+            yield table.name, f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({files}{table.hive_options})"
             yield from range_statements(table.name)
 
 

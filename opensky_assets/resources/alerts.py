@@ -13,7 +13,7 @@ from opensky_assets.alerts import Alert, AlertNotSent, send
 from opensky_assets.calendar import days_text
 from opensky_assets.partitions import run_days
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.tables import tables as all_tables
 
 ALERT_TAG, ALERTED_TAG = "opensky/alert", "opensky/alerted_run"
 """On a run of which an alert was sent: its cause, and its id, since a run that repeats it has its tags too."""
@@ -56,7 +56,7 @@ def alert_of(context: dg.RunFailureSensorContext, ui_url: str) -> Alert:
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
     days = run_days(run)
     # The step of a check begins with the name of its asset.
-    tables = [table.name for table in TABLES]
+    tables = [table.name for table in all_tables()]
     named = {max((name for name in tables if step.startswith(name)), key=len, default=step) for step in steps}
     return Alert(
         ", ".join(sorted(named) or assets) or run.job_name,

@@ -13,6 +13,7 @@ from opensky_assets.schemas.types import Kind, UnknownType, polars_type, type_of
 
 if TYPE_CHECKING:
     import polars as pl
+from opensky_assets.calendar import Partitions
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -93,6 +94,8 @@ class Contract:
     key: tuple[str, ...]
     day_column: str | None = None
     source_only: tuple[Column, ...] = field(default=())
+    partitions: Partitions = Partitions.DAY
+    """Of a raw table: by day, by year, or none."""
 
     @cached_property
     def schema(self) -> pa.Schema:

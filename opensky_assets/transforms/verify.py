@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from opensky_assets.datasets import dataset_names
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.lake import record_path
 from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest, OutputFile
-from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS
 from opensky_assets.transforms.due import derived_tables, due_by_table
 from opensky_assets.transforms.flights import require_lawful
 
 AT_ONCE = 8
-TABLES = (FLIGHTS.name, STATE_VECTORS.name, AIRCRAFT_DATABASE.name)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def verify(lake: Lake, report: Callable[[str], None] = lambda text: None) -> Ver
     sizes = {file.path: file.bytes for top in ("raw", "core", "marts", "quarantine") for file in lake.files.walk(top)}
     sizes |= {file.path: file.bytes for file in lake.files.walk("reference")}
     objects = days = 0
-    for table in TABLES:
+    for table in (*dataset_names(), AIRCRAFT_DATABASE.name):
         for path, manifest in _records(lake, f"_manifest/{table}", Manifest.from_json, problems, held=False):
             objects += 1
             if not manifest.lawful and table != AIRCRAFT_DATABASE.name:

@@ -13,6 +13,7 @@ from opensky_assets.definitions import build_definitions
 from opensky_assets.io_managers.lake import contracts
 from opensky_assets.resources.opensky import OpenSkyResource
 
+CONTRACTS = contracts()
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("pyspark", "dagster_pyspark", "dagster_aws", "boto3", "dagster_dbt", "dbt", "pandas", "matplotlib")
 

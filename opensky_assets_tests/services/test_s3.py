@@ -25,7 +25,7 @@ from opensky_assets.lake import Lake, LakeError, open_lake
 from opensky_assets.lake.connect import connect
 from opensky_assets.lake.lake import lake_place
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
-from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.tables import tables
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
 from opensky_assets.storage.objects import SourceError, open_source
@@ -74,7 +74,7 @@ def contents(lake: Lake) -> dict[str, bytes]:
 def tables_of(lake: Lake) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
     with connect(lake) as connection:
         there = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views()").fetchall()}
-        for table in TABLES:
+        for table in tables():
             if table.name in there:
                 yield table.name, connection.execute(f"FROM {table.name} ORDER BY ALL").fetchall()
 

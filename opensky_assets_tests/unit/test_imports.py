@@ -18,6 +18,7 @@ DOMAIN = (
     "storage",
     "lake",
     "sources",
+    "datasets",
     "ingest",
     "transforms",
     "engines",

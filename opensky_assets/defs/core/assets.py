@@ -12,7 +12,7 @@ from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, CORE_FLIGHTS, FLIGHTS
-from opensky_assets.schemas.tables import TABLES
+from opensky_assets.schemas.tables import tables
 from opensky_assets.transforms.enrich import (
     FLIGHT_ENRICHMENT,
     FLIGHT_LINEAGE,
@@ -111,7 +111,7 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         kinds={"parquet", "duckdb", "spark", "ibis"},
         partitions_def=DAILY,
         backfill_policy=SINGLE_RUN,
-        deps=[next(t.name for t in TABLES if t.contract is what.raw), *(r.name for r in what.references)],
+        deps=[next(t.name for t in tables() if t.contract is what.raw), *(r.name for r in what.references)],
         pool="spark",
         code_version=what.result.version,
         description=what.result.description,

@@ -1,21 +1,14 @@
-"""Checks of the raw tables."""
+"""Checks of the raw tables, for each registered dataset."""
 
-from opensky_assets.checks.raw import (
-    DAY_CHECKS,
-    STATE_CHECKS,
-    counting_law,
-    day_checks,
-    nothing_held_back,
-    plausible_values,
-)
-from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
+from collections.abc import Iterator
 
-flights_counting_law = counting_law("raw_flights", FLIGHTS.name)
-flights_nothing_held_back = nothing_held_back("raw_flights", FLIGHTS.name)
-flights_plausible_values = plausible_values("raw_flights", FLIGHTS)
-states_counting_law = counting_law("raw_state_vectors", STATE_VECTORS.name)
-states_nothing_held_back = nothing_held_back("raw_state_vectors", STATE_VECTORS.name)
-states_plausible_values = plausible_values("raw_state_vectors", STATE_VECTORS)
+import dagster as dg
 
-flights_days = day_checks("raw_flights", FLIGHTS, DAY_CHECKS)
-states_days = day_checks("raw_state_vectors", STATE_VECTORS, {**DAY_CHECKS, **STATE_CHECKS})
+from opensky_assets.checks.raw import checks_of
+from opensky_assets.datasets import registered
+
+
+def raw_checks() -> Iterator[dg.AssetChecksDefinition]:
+    """The checks of all raw tables."""
+    for dataset in registered():
+        yield from checks_of(dataset)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from opensky_assets.ingest import arrivals
-from opensky_assets.ingest.arrivals import Arrivals, look, runs
+from opensky_assets.ingest.arrivals import Arrivals, Asked, look, runs
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS
 from opensky_assets.settings import Settings
@@ -367,3 +367,78 @@ def test_objects_of_unknown_days_that_the_file_limit_cuts_are_asked_for_too(tmp_
         assert len(names) <= 3
     assert len(lake.manifests("flights")) == 5
     assert found == set(days)
+
+
+# --- an older version's cursor --------------------------------------------------------------------------------------
+
+OLD_CURSOR = (
+    "c-n1`TT8=06oh|^2Nk6W>~3~9*@#p`s$ebNFck5!w_<6@>Za*S=zsSFD-`r?_-5vCrh_K5(RwJsdnb9W6fZJ0^Ugp5Cd3*_Dsv`s"
+    "&Iw6i8N#B05>>MdD^wk5>`tovdVKsf#LkQn#)xD*-3p2RmHN1ytIwxjpE5$zACXb?r}n{~UmgVXo1NN?xR}>dv5RxWdjqq+d#o0S"
+    "Tf~$IgoEMzQFXX}?IC9fM%{HiI$^N~+ozDeP1@7<>MX(r$LN)hI00o_N3UH!$9O`7%N#M(OKmum&%p2oUdU4XnoxL2KnZEMSCShm"
+    "sTICY(Lbq-6iOFPGEzvbt^O~y*?a@b`eC&"
+)
+"""After a look at `old_bucket`, by the version whose slots had their table's first letter alone. Nothing was read."""
+
+OLD_CURSOR_UNDER_A_LIMIT = (
+    "c-n1_TT8=05QYECprV+->?NCQL@GX1K`BL{LBz}6ieky?rtu}@zdOPDWZw?oIcMe!(8WHv05yc*l`OTEmC)<pEo5M0YN2MT<V7hZ"
+    "Vg{QSKRT#Mb(^>)HGrY+qB&@9Prhc<S##tZ6_@!=DDtoM+wxt1uKs++k>$TaF!CSVy}P_RjO6!(85RUjXLrZV(f9KNB_}W+Zrb@7"
+    "PZQX^A^NiD&tIF11S8Ee+mL7!$-Yg&_-UXGh=ms(Eepz63H2jzx<MC2PCJmnQwF+FRtBx4b&9znOeyv+C9u+_@`_`njB#dPY8-z6"
+    "mZesu"
+)
+"""The same with OPENSKY_FILE_LIMIT=1."""
+
+
+def old_bucket() -> Listing:
+    bucket = Listing()
+    bucket.objects = dict.fromkeys(
+        (
+            "flights/flightlist_20220624_20220626.csv.gz",
+            "flights/flightlist_20221201_20230131.csv.gz",
+            "states/states_1656302400.json.gz",
+            "flights_api/2022-06-25/flights_all_2022-06-25T02.json.gz",
+            "flights/unknown.csv",
+            "metadata/aircraftDatabase.csv",
+            "SIMULATED.txt",
+        ),
+        "1",
+    )
+    bucket.objects["data/2021-05-03.csv"] = "2"
+    for day, hour in (("2022-06-26", 0), ("2022-06-26", 5), ("2022-06-27", 0)):
+        bucket.hour(day, hour)
+    return bucket
+
+
+def arrive(bucket: Listing) -> None:
+    bucket.hour("2022-06-28")
+    bucket.objects["flights/flightlist_20220624_20220626.csv.gz"] = "2"
+    bucket.objects["flights/more.csv"] = "1"
+
+
+def test_an_older_cursor_goes_on(watch: Watch) -> None:
+    watch.store, watch.cursor = old_bucket(), OLD_CURSOR
+    found = watch.look()
+    assert (found.asked, found.aircraft) == ((), None)
+    arrive(watch.store)
+    watch.cursor = OLD_CURSOR
+    name = "1672574400.1.ef821fe4"  # of the runs that the older version asks for: what is known by name runs once
+    assert watch.look().asked == (
+        Asked("2022-06-24", "2022-06-26", LISTS, name),
+        Asked("2022-06-28", "2022-06-28", STATES, name),
+    )
+
+
+def test_what_an_older_version_cut_keeps_its_name(watch: Watch) -> None:
+    watch.settings = Settings(_env_file=None, file_limit=1)
+    watch.store, watch.cursor = old_bucket(), OLD_CURSOR_UNDER_A_LIMIT
+    both = ("flights", "state_vectors")
+    assert watch.look().asked == (
+        Asked("2022-06-26", "2022-06-27", STATES, "4f1417daaaab1e5a"),
+        Asked("2022-12-31", "2022-12-31", both, "187f4292d1c46410", only_read=True),
+    )
+    arrive(watch.store)
+    watch.cursor = OLD_CURSOR_UNDER_A_LIMIT
+    assert watch.look().asked == (
+        Asked("2022-06-24", "2022-06-25", LISTS, "1672574400.1.b14d4557"),
+        Asked("2022-06-26", "2022-06-26", both, "08b0fd64859b59e4"),
+        Asked("2022-06-27", "2022-06-28", STATES, "0daf3e54de72fc5f"),
+    )

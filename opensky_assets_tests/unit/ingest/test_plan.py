@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensky_assets.calendar import Period, days_of, ranges_of
-from opensky_assets.ingest.plan import RAW_TABLES, Status, make_plan
+from opensky_assets.datasets import registry
+from opensky_assets.ingest.plan import Status, make_plan
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.jobs.report import plan_lines
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
@@ -445,7 +446,7 @@ def test_a_known_object_that_cannot_be_opened_is_held_back_with_its_days(bucket,
 def test_rows_of_another_contract_are_read_again_on_request_only(bucket, lake, monkeypatch):
     sync(bucket, lake)
     monkeypatch.setitem(
-        RAW_TABLES,
+        registry._CONTRACTS,
         "flights",
         replace(FLIGHTS, version="next"),
     )

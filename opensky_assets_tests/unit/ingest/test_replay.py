@@ -118,7 +118,7 @@ def test_what_the_disk_cannot_hold_is_refused_before_a_byte_is_read(
 ) -> None:
     due = make_plan(LocalStore(bucket), lake_of(bucket), load_settings(), TODAY).objects
     needed = lake_bytes(due)
-    assert needed == pytest.approx(sum(o.source.size * plan.LAKE_BYTES_PER_SOURCE_BYTE[o.table] for o in due), abs=1)
+    assert needed == pytest.approx(sum(o.source.size * plan.lake_bytes_per_source_byte(o.table) for o in due), abs=1)
     monkeypatch.setattr(LocalFiles, "free_bytes", lambda self: needed - 1)
     with pytest.raises(LakeError, match=r"GB free: free some, set OPENSKY_LAKE"):
         sync(bucket)
