@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from opensky_assets.calendar import NO_DAY
 from opensky_assets.lake import Lake
-from opensky_assets.lake.warehouse import OD_MATRIX_BETWEEN, RANGES
 from opensky_assets.schemas.contract import Column
+from opensky_assets.schemas.ranges import OD_MATRIX_BETWEEN, RANGES
 from opensky_assets.schemas.tables import Table, table_named, tables
 from opensky_assets.schemas.types import type_of
 

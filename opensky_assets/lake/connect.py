@@ -9,7 +9,8 @@ import duckdb
 
 from opensky_assets.calendar import Partitions
 from opensky_assets.lake.lake import Lake, open_lake
-from opensky_assets.lake.warehouse import quoted, range_statements, view_statements
+from opensky_assets.lake.warehouse import quoted, view_statements
+from opensky_assets.schemas.ranges import range_statements
 from opensky_assets.schemas.tables import tables
 from opensky_assets.schemas.types import type_of
 from opensky_assets.settings import load_settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from opensky_assets.ingest.plan import RAW_TABLES, Plan
 from opensky_assets.lake import Lake
 from opensky_assets.lake.days import due_days
 from opensky_assets.lake.manifest import Inputs
@@ -13,7 +14,7 @@ from opensky_assets.schemas.marts import MARTS
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import inputs_of_flights
 from opensky_assets.transforms.inputs import inputs_of_enrichment
-from opensky_assets.transforms.marts import inputs_of_mart
+from opensky_assets.transforms.mart_days import inputs_of_mart
 
 InputsOf = Callable[[Lake, Iterable[str]], dict[str, Inputs]]
 
@@ -42,3 +43,11 @@ def due_by_table(lake: Lake, days: Iterable[str]) -> dict[str, list[str]]:
     wanted = list(days)
     found = {table.path: due_days(lake, table.path, inputs_of(lake, wanted)) for table, inputs_of in derived_tables()}
     return {path: due for path, due in found.items() if due}
+
+
+def due_days_of(lake: Lake, plan: Plan, days: Iterable[str], refresh: bool = False) -> list[str]:
+    """Those of `days` that are due: an object of them is to be read, or a table of them is to be made."""
+    wanted = sorted(days)
+    due = {day for table in RAW_TABLES for o in plan.of(table) if o.is_due(refresh) for day in o.days or ()}
+    due |= {day for made in due_by_table(lake, wanted).values() for day in made}
+    return [day for day in wanted if day in due]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -13,34 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, Staging
 from opensky_assets.lake.days import Replaced, new_days, replace_days
-from opensky_assets.lake.manifest import NO_DAY, Inputs
+from opensky_assets.lake.manifest import Inputs
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.lake.warehouse import quoted
-from opensky_assets.schemas import (
-    CORE_FLIGHTS,
-    DATA_QUALITY_DAILY,
-    ENRICHED_FLIGHTS,
-    ENRICHED_STATES,
-    FLIGHTS,
-    STATE_VECTORS,
-    Contract,
-)
+from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, Contract
 from opensky_assets.schemas.marts import BY_MOVEMENT
-from opensky_assets.transforms.inputs import Versions, made_versions, manifests_of, versions_of
-
-COUNTED = (FLIGHTS, STATE_VECTORS)
-"""Raw tables whose manifests feed `data_quality_daily`."""
-
-COUNTS = pa.schema(
-    [
-        pa.field("table_name", pa.string(), nullable=False),
-        pa.field("measure", pa.string(), nullable=False),
-        pa.field("records", pa.int64(), nullable=False),
-    ]
-)
+from opensky_assets.transforms.counts import COUNTS, daily_counts
+from opensky_assets.transforms.mart_days import flight_days_of, inputs_of_mart, movement_days_of, neighbours_of
 
 
 @dataclass(frozen=True)
@@ -77,28 +58,6 @@ class MartsReport:
     tests: list[DbtTest]
 
 
-MOVEMENTS_BEFORE, MOVEMENTS_AFTER = 2, 1
-"""The movements of a day are those of its flights and of the flights of the two days after it; a rolling count reaches
-back into the day before. So flights of day D have a part in the movement days D-2 … D+1."""
-
-
-def inputs_of_mart(lake: Lake, mart: Contract, days: Iterable[str]) -> dict[str, Inputs]:
-    """What each of the days of a mart is made of; days without any input are not in it."""
-    wanted = list(days)
-    before, after = (MOVEMENTS_AFTER, MOVEMENTS_BEFORE) if mart in BY_MOVEMENT else (0, 0)
-    flights = made_versions(lake, ENRICHED_FLIGHTS, days_around(wanted, before, after))
-    counted: dict[str, Versions] = {}
-    if mart is DATA_QUALITY_DAILY:
-        counted = {c.path: versions_of(lake, c, wanted) for c in (*COUNTED, CORE_FLIGHTS, ENRICHED_STATES)}
-    inputs: dict[str, Inputs] = {}
-    for day in wanted:
-        found = {f"{ENRICHED_FLIGHTS.path}/{d}": flights[d] for d in days_around([day], before, after) if d in flights}
-        found |= {f"{path}/{day}": versions[day] for path, versions in counted.items() if day in versions}
-        if found:
-            inputs[day] = {**found, "contract": mart.version}
-    return inputs
-
-
 def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_dbt: RunDbt) -> MartsReport:
     """Compute `marts` for `days` and publish them as `marts/<model>/day=…`. Raises `MartsFailed`, and `Overtaken` where
     the flights of a day have changed meanwhile.
@@ -106,18 +65,16 @@ def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_
     Marts by movement are computed for all days that flights of `days` have a part in, whatever made them change, and
     published where they differ from before: so any order of runs ends in what one run over everything gives.
     """
-    movement_days = days_around(days, MOVEMENTS_BEFORE, MOVEMENTS_AFTER)
+    movement_days = movement_days_of(days)
     # Not for safety, since no day goes back to older flights: a second run of adjacent days would have to run again.
     with lake.files.lock("marts.lock"), lake.run() as run:
         counts = dict(daily_counts(lake, days))
         flights = lake.day_files(ENRICHED_FLIGHTS.path, days)
         around: list[str] = []
-        extra = {mart.name: sorted({*movement_days} - {*days}) if mart in BY_MOVEMENT else [] for mart in marts}
+        extra = {mart.name: neighbours_of(mart, days) for mart in marts}
         inputs = {mart.name: inputs_of_mart(lake, mart, [*days, *extra[mart.name]]) for mart in marts}
         if any(mart in BY_MOVEMENT for mart in marts):
-            # The other way round, and one day more for the rolling counts of the first hour.
-            reach = days_around(movement_days, MOVEMENTS_AFTER, MOVEMENTS_BEFORE)
-            around = lake.locations(ENRICHED_FLIGHTS.path, reach)
+            around = lake.locations(ENRICHED_FLIGHTS.path, flight_days_of(movement_days))
         folder = run.folder("dbt")
         database = folder / "run.duckdb"
         exact = [lake.location(path) for paths in flights.values() for path in paths]
@@ -134,46 +91,6 @@ def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_
                 shown = sorted(computed | done.changed)
                 rows[mart.name] = {day: done.records[day].rows if day in done.records else 0 for day in shown}
     return MartsReport(rows, tests)
-
-
-def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tuple[str, str], int]]]:
-    """What the manifests and the records of core days count, by day and then by (table, measure).
-
-    Records whose day cannot be told stand as `undated:<reason>` on the first day of their object, so that none is
-    left out.
-    """
-    wanted = set(days)
-    found: dict[str, dict[tuple[str, str], int]] = {}
-
-    def add(day: str, table: str, measure: str, records: int) -> None:
-        if day in wanted:
-            counts = found.setdefault(day, {})
-            counts[table, measure] = counts.get((table, measure), 0) + records
-
-    for contract in COUNTED:
-        for manifest in manifests_of(lake, contract, wanted):
-            dated = [day for day in manifest.days if day != NO_DAY]
-            for day in dated:
-                counts = manifest.days[day]
-                add(day, contract.name, "read", counts.read)
-                add(day, contract.name, "written", counts.written)
-                add(day, contract.name, "quarantined", counts.quarantined)
-                if counts.superseded:
-                    add(day, contract.name, "superseded", counts.superseded)
-                for reason, records in manifest.reasons.get(day, {}).items():
-                    add(day, contract.name, f"quarantined:{reason}", records)
-            for reason, records in manifest.reasons.get(NO_DAY, {}).items():
-                if dated:
-                    add(min(dated), contract.name, f"undated:{reason}", records)
-    for day, record in lake.day_records(CORE_FLIGHTS.path, wanted).items():
-        for measure, records in record.counts.items():
-            add(day, CORE_FLIGHTS.name, measure, records)
-    for day, record in lake.day_records(ENRICHED_STATES.path, wanted).items():
-        if inputs := record.counts.get("inputs"):
-            add(day, ENRICHED_STATES.name, "inputs", inputs)
-            add(day, ENRICHED_STATES.name, "states", record.rows)
-            add(day, ENRICHED_STATES.name, "repeated", inputs - record.rows)
-    yield from sorted(found.items())
 
 
 def _prepare(
