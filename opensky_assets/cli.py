@@ -270,6 +270,14 @@ def doctor(arguments: argparse.Namespace) -> int:
     return run(say)
 
 
+def _raw_table(text: str) -> str:
+    from opensky_assets.ingest.plan import RAW_TABLES  # only where it is asked for: it takes a second to import
+
+    if text not in RAW_TABLES:
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(map(repr, RAW_TABLES))})")
+    return text
+
+
 def _positive(text: str, least: int = 1) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text} is no number from {least} on")

@@ -178,7 +178,8 @@ def end_dead_runs(instance: DagsterInstance) -> list[str]:
     that. Nothing is done where the history is in PostgreSQL, which several machines may use.
     """
     from dagster import DagsterRunStatus, RunsFilter
-    from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RETRIES_TAG
+
+    from opensky_assets.dagster_private import GRPC_INFO_TAG, MAX_RETRIES_TAG
 
     ended: list[str] = []
     if os.environ.get(POSTGRES_URL):

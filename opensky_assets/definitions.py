@@ -5,14 +5,17 @@ import warnings
 import dagster as dg
 
 from opensky_assets.datasets import load_own
-from opensky_assets.defs.automation import automation, with_freshness
+from opensky_assets.defs.automation import automation
+from opensky_assets.defs.automation.freshness import with_freshness
 from opensky_assets.defs.raw.assets import raw_assets
 from opensky_assets.defs.raw.checks import raw_checks
 from opensky_assets.io_managers.lake import lake_io_manager
+from opensky_assets.partitions import DAILY, SINGLE_RUN
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
+from opensky_assets.settings import Settings
 
 OWNERS = ["team:opensky-assets"]
 
@@ -23,33 +26,69 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
     `dg.load_from_defs_folder` would do the same, but it imports every installed library that registers components,
     dagster_dbt and dagster_aws among them: four seconds at every start of the command line.
     """
+    settings = opensky.settings()
     spark, monitor = SparkResource(), MonitorResource()
+    resources = {
+        "opensky": opensky,
+        "io_manager": lake_io_manager(opensky, spark, monitor),
+        "monitor": monitor,
+        "dbt": DbtResource(),
+        "spark": spark,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)  # what is preview or beta is pinned and tested here
         warnings.simplefilter("ignore", dg.BetaWarning)
-        found = dg.load_definitions_from_package_name(
+        loaded = dg.load_definitions_from_package_name(
             "opensky_assets.defs",
-            resources={
-                "opensky": opensky,
-                "io_manager": lake_io_manager(opensky, spark, monitor),
-                "monitor": monitor,
-                "dbt": DbtResource(),
-                "spark": spark,
-            },
+            resources=resources,
             # Dagster's default starts a process a step, five core-seconds each; the work in a step is parallel here.
             executor=dg.in_process_executor,
         )
-        settings = opensky.settings()
         own = load_own(settings)
         raw = dg.Definitions(assets=raw_assets(), asset_checks=list(raw_checks()))
-        found = dg.Definitions.merge(found, raw, automation(settings))
-        if own is not None:
-            found = dg.Definitions.merge(found, dg.load_definitions_from_module(own))
+        parts = [loaded, raw] if own is None else [loaded, raw, dg.load_definitions_from_module(own)]
+        loaded = with_policies(dg.Definitions.merge(*parts), settings)
+        checks = [check for check in loaded.asset_checks or () if isinstance(check, dg.AssetChecksDefinition)]
+        return dg.Definitions.merge(loaded, automation(settings, pipeline_assets(loaded), checks))
 
-        def policies(spec: dg.AssetSpec) -> dg.AssetSpec:
-            return with_freshness(spec.replace_attributes(owners=spec.owners or OWNERS), settings)
 
-        return found.map_resolved_asset_specs(func=policies)
+def with_policies(definitions: dg.Definitions, settings: Settings) -> dg.Definitions:
+    """The definitions with what holds for all assets: owners, freshness, and that a range of days is one run."""
+
+    def of_asset(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return with_freshness(spec.replace_attributes(owners=spec.owners or OWNERS), settings)
+
+    found = definitions.map_resolved_asset_specs(func=of_asset)
+    assets = [
+        asset.with_attributes(backfill_policy=SINGLE_RUN)
+        if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def and not asset.backfill_policy
+        else asset
+        for asset in found.assets or ()
+    ]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=found.asset_checks,
+        jobs=found.jobs,
+        schedules=found.schedules,
+        sensors=found.sensors,
+        resources=found.resources,
+        executor=found.executor,
+        loggers=found.loggers,
+        metadata=found.metadata,
+        component_tree=found.component_tree,
+    )
+
+
+def pipeline_assets(definitions: dg.Definitions) -> list[dg.AssetKey]:
+    """The assets of which a range of days is one run."""
+    return [
+        key
+        for asset in definitions.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        and asset.partitions_def == DAILY
+        and asset.backfill_policy == SINGLE_RUN
+        for key in asset.keys
+    ]
 
 
 @dg.definitions

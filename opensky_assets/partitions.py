@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from opensky_assets.calendar import FIRST_DAY, Partitions, days_text, kind_of
+from opensky_assets.dagster_private import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    PARTITION_NAME_TAG,
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION,
+)
 
 NO_EVENTS = SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 """Metadata key of an output for which Dagster emits no events of its own. Private to Dagster: a test holds it."""
@@ -84,6 +86,11 @@ def day_event(
     if data_version:
         tags |= {DATA_VERSION_TAG: data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
     return dg.AssetMaterialization(asset_key, partition=day, metadata=dict(metadata), tags=tags)
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags of one run over a range of days. Dagster takes a run that has them as one over all of its days."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
 def run_days(run: dg.DagsterRun) -> list[str] | None:

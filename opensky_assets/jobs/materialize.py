@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opensky_assets.calendar import ALL, Partitions, Period, chunks_of, days_of, ranges_of
 from opensky_assets.console import say
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
-from opensky_assets.graph import following, graph_of, raw_assets
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, make_plan, require_space, tables_by
 from opensky_assets.jobs.check_results import check_lines, newest_run
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
-from opensky_assets.schemas import (
-    AIRCRAFT_DATABASE,
-    AIRPORTS,
-    DATA_QUALITY_DAILY,
-    FLIGHTS,
-    STATE_VECTORS,
-)
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import open_source
-from opensky_assets.transforms.due import due_by_table
+from opensky_assets.transforms.due import due_days_of
 
-FLIGHT_MARTS = tuple(mart.name for mart in MARTS if mart is not DATA_QUALITY_DAILY)
-FLIGHT_ASSETS = ("raw_flights", "flights", "enriched_flights", *FLIGHT_MARTS)
-STATE_ASSETS = ("raw_state_vectors", "enriched_state_vectors")
-EVERY_DAY = (DATA_QUALITY_DAILY.name, "daily_report")
-BENCHMARK_ASSETS = ("ingest_benchmark", "benchmark_report")
-REFERENCE_ASSETS = (AIRCRAFT_DATABASE.name, AIRPORTS.name)
-
-
-def assets_of(tables: Collection[str]) -> list[str]:
-    """The assets made of these raw tables by their own partitions, themselves included."""
-    chosen: list[str] = []
-    if own := [table for table in tables if table not in (FLIGHTS.name, STATE_VECTORS.name)]:
-        chosen += following(graph_of(), raw_assets(own))
-        if len(own) == len(tables):
-            return chosen
-    if FLIGHTS.name in tables:
-        chosen += FLIGHT_ASSETS
-    if STATE_VECTORS.name in tables:
-        chosen += STATE_ASSETS
-    return [*chosen, *EVERY_DAY]
+if TYPE_CHECKING:
+    from dagster import Definitions
 
 
 def materialize(root: Path, settings: Settings, first: date, last: date, log_level: str = "INFO") -> int:
@@ -83,11 +58,7 @@ def backfill(
 
     def ranges(plan: Plan, done: set[str]) -> Iterator[tuple[str, str]]:
         wanted = _wanted(plan, settings, first, last, done)
-        due = {
-            day for table in RAW_TABLES for o in plan.of(table) if o.is_due(settings.refresh) for day in o.days or ()
-        }
-        due |= {day for days in due_by_table(lake, wanted).values() for day in days}
-        days = [day for day in wanted if day in due]
+        days = due_days_of(lake, plan, wanted, settings.refresh)
         found = chunks_of(days, chunk)
         raw = [o for table in tables_by(Partitions.DAY) for o in plan.of(table)]
         if not days and not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
@@ -135,11 +106,11 @@ def _run_ranges(
     require_space(lake, [o for table in RAW_TABLES for o in plan.of(table, asked) if o.is_due(settings.refresh)])
     failed: list[str] = []
     if _reference_is_due(plan, lake):
-        failed += _dagster(REFERENCE_ASSETS, None, log_level)
+        failed += _dagster(_in_group("reference"), None, log_level)
     others = plan.other_partitions(first, last, is_asked)  # first, since what is made by day may read them
     for table, keys in others.items():
         for own_stretch in ranges_of(keys):
-            failed += _dagster(assets_of([table]), own_stretch, log_level)
+            failed += _dagster(_assets_of([table]), own_stretch, log_level)
     done: set[str] = set()
     while True:
         before = len(done)
@@ -168,7 +139,7 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
     failed: list[str] = []
     for table in RAW_TABLES:
         for stretch in ranges_of(days.get(table, ())):
-            failed += _dagster(assets_of([table]), stretch, log_level)
+            failed += _dagster(_assets_of([table]), stretch, log_level)
     for stretch_failed in failed:
         say(f"FAILED: {stretch_failed}; the log above says why")
     return 1 if failed else 0
@@ -177,7 +148,7 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
 def run_benchmark(root: Path, config: Mapping[str, object], log_level: str = "INFO") -> int:
     """Materialize the benchmark and its page; 0 where it went well."""
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
-    failed = _dagster(BENCHMARK_ASSETS, None, log_level, {BENCHMARK_ASSETS[0]: {"config": dict(config)}})
+    failed = _dagster(_in_group("benchmark"), None, log_level, {"ingest_benchmark": {"config": dict(config)}})
     return 1 if failed else 0
 
 
@@ -200,20 +171,39 @@ def _reference_is_due(plan: Plan, lake: Lake) -> bool:
 
 def _selection(plan: Plan, start: str, end: str) -> list[str]:
     days = set(plan.days(date.fromisoformat(start), date.fromisoformat(end)))
-    return assets_of([table for table in tables_by(Partitions.DAY) if plan.of(table, days) or not days])
+    return _assets_of([table for table in tables_by(Partitions.DAY) if plan.of(table, days) or not days])
+
+
+@cache
+def _definitions() -> Definitions:
+    """The definitions, over the settings of this process when a run first asks for them."""
+    from opensky_assets.definitions import defs
+
+    return defs()
+
+
+def _assets_of(tables: Sequence[str]) -> list[str]:
+    from opensky_assets.graph import assets_of
+
+    return assets_of(_definitions().resolve_asset_graph(), tables)
+
+
+def _in_group(group: str) -> list[str]:
+    from opensky_assets.graph import in_group
+
+    return in_group(_definitions().resolve_asset_graph(), group)
 
 
 def _dagster(
     assets: Sequence[str], days: tuple[str, str] | None, log_level: str, ops: Mapping[str, object] | None = None
 ) -> list[str]:
-    """Run `dagster asset materialize` here, as the shell would, but without loading everything anew for each
-    stretch, and with the settings of this process: Dagster's command would put those of `.env` over its environment.
+    """What `dagster asset materialize` does, in this process: the definitions are loaded once for all stretches, and
+    with the settings of this process, where Dagster's command would put those of `.env` over its environment.
     Returns what failed. Raises `KeyboardInterrupt` where it was interrupted, which for Dagster is a failed run."""
-    import click
-    from dagster import DagsterExecutionInterruptedError
-    from dagster._cli.asset import execute_materialize_command
-    from dagster._utils.interrupts import capture_interrupts
-    from dagster_shared.cli import PythonPointerOpts
+    from dagster import AssetKey, DagsterExecutionInterruptedError
+
+    from opensky_assets.dagster_private import capture_interrupts
+    from opensky_assets.partitions import range_tags
 
     days_told = "...".join(days) if days and days != (ALL, ALL) else None
     of_days = f" --partition-range {days_told}" if days_told else ""
@@ -222,23 +212,22 @@ def _dagster(
     with _watched_for_interrupts() as interrupted, history(Path(os.environ["DAGSTER_HOME"])) as instance:
         try:
             with capture_interrupts():
-                execute_materialize_command(
-                    instance=instance,
-                    select=",".join(assets),
-                    partition=None,
-                    partition_range=days_told,
-                    config=(),
-                    config_json=json.dumps(config),
-                    python_pointer_opts=PythonPointerOpts(module_name="opensky_assets.definitions"),
+                done = (
+                    _definitions()
+                    .resolve_implicit_global_asset_job_def()
+                    .execute_in_process(
+                        run_config=config,
+                        instance=instance,
+                        asset_selection=[AssetKey(name) for name in assets],
+                        tags=range_tags(*days) if days and days != (ALL, ALL) else {},
+                        raise_on_error=False,
+                    )
                 )
         except DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
-        except click.ClickException as error:
-            if not interrupted():
-                return [f"{', '.join(assets)} {days_told or ''}: {error.format_message()}"]
         if interrupted():
             raise KeyboardInterrupt
-    return []
+    return [] if done.success else [f"{', '.join(assets)} {days_told or ''}: Materialization failed."]
 
 
 @contextmanager

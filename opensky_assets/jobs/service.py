@@ -148,16 +148,11 @@ class Service:
         return {CODE: _code_trouble, DAEMON: self._daemon_trouble, WEB: _web_trouble}[part](record, since)
 
     def _daemon_trouble(self, record: Record, since: float) -> str | None:
-        from dagster._daemon.controller import get_daemon_statuses
+        from opensky_assets.dagster_private import silent_daemons
 
         with history(self.home) as instance:
-            statuses = get_daemon_statuses(instance, instance.get_required_daemon_types(), ignore_errors=True)
-        silent = [
-            kind
-            for kind, status in statuses.items()
-            if not status.healthy or status.last_heartbeat is None or status.last_heartbeat.timestamp < since
-        ]
-        return f"no sign of life of {', '.join(sorted(silent))}" if silent else None
+            silent = silent_daemons(instance, since)
+        return f"no sign of life of {', '.join(silent)}" if silent else None
 
     def wait(self, part: str, record: Record) -> None:
         """Until the part answers. Raises `ServiceError` with the end of its log where it does not."""
@@ -177,13 +172,15 @@ class Service:
 
 def command_of(part: str, root: Path, workspace: Path, host: str, port: int) -> list[str]:
     """The program and arguments of a part."""
+    from opensky_assets.dagster_private import DAEMON_MODULE
+
     return {
         CODE: [
             sys.executable, "-m", "dagster", "api", "grpc", "--host", host, "--port", str(port),
             "--location-name", "opensky_assets",
             "--module-name", "opensky_assets.definitions", "--working-directory", str(root),
         ],
-        DAEMON: [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)],
+        DAEMON: [sys.executable, "-m", DAEMON_MODULE, "run", "--workspace", str(workspace)],
         WEB: [
             sys.executable, "-m", "dagster_webserver", "--host", host, "--port", str(port),
             "--workspace", str(workspace),
@@ -302,14 +299,9 @@ def _until_gone(processes: Iterable[psutil.Process]) -> None:
 
 
 def _code_trouble(record: Record, since: float) -> str | None:
-    from dagster._core.errors import DagsterUserCodeUnreachableError
-    from dagster._grpc.client import DagsterGrpcClient
+    from opensky_assets.dagster_private import answers
 
-    try:
-        DagsterGrpcClient(port=record.port, host=LOOPBACK).ping("")
-    except DagsterUserCodeUnreachableError:
-        return "it does not answer"
-    return None
+    return None if answers(LOOPBACK, record.port) else "it does not answer"
 
 
 def _web_trouble(record: Record, since: float) -> str | None:

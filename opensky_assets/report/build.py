@@ -46,6 +46,9 @@ def is_day(text: str) -> bool:
         return False
 
 
+TABLES_READ = (*MARTS, STATE_VECTORS)
+"""The tables that a report reads."""
+
 _FACTS = (DATA_QUALITY_DAILY.path, STATE_VECTORS.path)
 
 
@@ -98,7 +101,7 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
 
 def _inputs(lake: Lake, days: Sequence[str]) -> dict[str, str]:
     """Versions of what a report over these days is made of."""
-    versions = {table.path: versions_of(lake, table, days) for table in (*MARTS, STATE_VECTORS)}
+    versions = {table.path: versions_of(lake, table, days) for table in TABLES_READ}
     return {path: combined(f"{day} {of_day[day]}" for day in sorted(of_day)) for path, of_day in versions.items()}
 
 

@@ -1,12 +1,15 @@
 """The run launcher with which Dagster's run monitoring sees that a run is gone together with its code server."""
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-from dagster._serdes import deserialize_value
 
 from opensky_assets.dagster_home import dead_process
+from opensky_assets.dagster_private import (
+    CheckRunHealthResult,
+    DagsterUserCodeUnreachableError,
+    DefaultRunLauncher,
+    WorkerStatus,
+    server_knows_run,
+)
 
 ANSWER_SECONDS = 10
 
@@ -31,11 +34,10 @@ class WatchedRunLauncher(DefaultRunLauncher):
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "run by a command, which ends its runs itself")
         try:
-            asked = CanCancelExecutionRequest(run_id=run.run_id)
-            told = deserialize_value(client.can_cancel_execution(asked, ANSWER_SECONDS), CanCancelExecutionResult)
+            known = server_knows_run(client, run.run_id, ANSWER_SECONDS)
         except DagsterUserCodeUnreachableError:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not answer")
-        if told.can_cancel:
+        if known:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if (pid := dead_process(self._instance, run)) is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not know it, but its process lives")

@@ -199,15 +199,3 @@ MARTS = (
 
 BY_MOVEMENT = (AIRPORT_MOVEMENTS_HOURLY, AIRPORT_TRAFFIC)
 """Marts whose day is that of a movement: a flight counts on the day it left as well as on the day it arrived."""
-
-UPSTREAM = {
-    **{mart.name: ["enriched_flights"] for mart in MARTS},
-    "data_quality_daily": [
-        "enriched_flights",
-        "enriched_state_vectors",
-        "flights",
-        "raw_flights",
-        "raw_state_vectors",
-    ],
-}
-"""The assets that each mart is computed from."""

@@ -22,7 +22,7 @@ from dagster._core.test_utils import create_run_for_test, freeze_time
 from dagster._daemon.sensor import execute_sensor_iteration
 
 from opensky_assets.alerts import Alert, AlertNotSent, send
-from opensky_assets.resources.alerts import ALERT_TAG, ALERTED_TAG
+from opensky_assets.defs.automation.alerts import ALERT_TAG, ALERTED_TAG
 from opensky_assets.settings import Settings
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.dagster.test_automation import ROOT, daemon

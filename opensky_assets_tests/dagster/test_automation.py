@@ -153,14 +153,15 @@ def test_a_thousand_new_days_are_few_runs(ticks: Ticks) -> None:
 
 def test_a_new_aircraft_table_leaves_days_alone_whose_raw_rows_were_pruned(tmp_path: Path) -> None:
     """Made anew, they would be empty."""
-    from opensky_assets.defs.automation import run_requests
+    from opensky_assets.defs.automation.arrivals import run_requests
 
     lake = LocalLake.at(tmp_path)
+    graph = build_definitions(OpenSkyResource()).resolve_asset_graph()
     found = Arrivals((), "1.1", False, 1, 0, "")
     write_aircraft_table(lake, rows=1)
 
     def asked() -> list[tuple[set[str], str | None, str | None]]:
-        requests = run_requests(found, lake)
+        requests = run_requests(found, lake, graph)
         tags = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
         return [(names(request), *(request.tags.get(tag) for tag in tags)) for request in requests]  # type: ignore[misc]
 
@@ -202,26 +203,24 @@ def test_it_runs_by_itself_only_in_production(env: str, status: dg.DefaultSensor
 
     found = automation(Settings(_env_file=None, env=env))
     assert {sensor.name: sensor.default_status for sensor in found.sensors or ()}["arrivals"] is status
+    schedules = [schedule for schedule in found.schedules or () if isinstance(schedule, dg.ScheduleDefinition)]
+    assert schedules and {schedule.default_status.value for schedule in schedules} == {status.value}
 
 
-WEEKLY = {"aircraft_tables_weekly": "0 5 * * 1", "benchmark_weekly": "0 3 * * 0"}
+ALWAYS = {
+    "aircraft_tables_weekly": "0 5 * * 1",
+    "benchmark_weekly": "0 3 * * 0",
+    "opensky_data_pipeline_daily": "0 8 * * *",
+    "opensky_monitoring_weekly": "0 7 * * 1",
+}
+NIGHTLY = {"api_flights_nightly": "0 6 * * *"}
 
 
+@pytest.mark.parametrize("env", ["local", "production"])
 @pytest.mark.parametrize(
-    ("env", "secret", "jobs", "schedules"),
-    [
-        ("local", None, set(), {}),
-        ("local", "x", {"api_flights"}, {}),
-        ("production", None, set(), WEEKLY),
-        (
-            "production",
-            "x",
-            {"api_flights"},
-            {**WEEKLY, "api_flights_nightly": "0 6 * * *"},
-        ),
-    ],
+    ("secret", "jobs", "schedules"), [(None, set(), ALWAYS), ("x", {"api_flights"}, ALWAYS | NIGHTLY)]
 )
-def test_schedules_are_only_where_they_are_wanted(
+def test_schedules_are_everywhere_and_those_of_the_api_where_there_are_credentials(
     monkeypatch: pytest.MonkeyPatch, env: str, secret: str | None, jobs: set[str], schedules: dict[str, str]
 ) -> None:
     monkeypatch.setenv("OPENSKY_ENV", env)

@@ -1,6 +1,7 @@
 """Imports point one way, and importing does nothing."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,8 +63,21 @@ def test_the_domain_knows_nothing_of_dagster(module, file):
 
 @pytest.mark.parametrize(("module", "file"), [pytest.param(m, f, id=m) for m, f in modules(*CLASSES)])
 def test_classes_know_nothing_of_definitions(module, file):
-    outside = ("opensky_assets.defs", "opensky_assets.definitions", "opensky_assets.cli")
+    outside = ("opensky_assets.defs", "opensky_assets.definitions", "opensky_assets.cli", "opensky_assets.jobs")
     assert not [name for name in imported(file) if name.startswith(outside)]
+
+
+def test_programs_are_imported_by_the_command_line_alone():
+    others = [file for file in PACKAGE.rglob("*.py") if file.parent.name != "jobs"]
+    users = {f.name for f in others if any(name.startswith("opensky_assets.jobs") for name in imported(f))}
+    assert users == {"cli.py"}
+
+
+def test_private_modules_of_dagster_are_imported_in_one_file():
+    """A new version of Dagster is looked at there."""
+    private = re.compile(r"\bdagster\w*\._|\bdagster_shared\b")
+    users = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if private.search(file.read_text())}
+    assert users == {"dagster_private.py"}
 
 
 IMPORT_ALL = """

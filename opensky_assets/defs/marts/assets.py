@@ -6,12 +6,14 @@ import dagster as dg
 
 from opensky_assets.io_managers.metadata import table_metadata
 from opensky_assets.lake.warehouse import rebuild_warehouse
-from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
+from opensky_assets.partitions import DAILY, day_event, materialized_days
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS, UPSTREAM
+from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS
+from opensky_assets.schemas.tables import tables
+from opensky_assets.transforms.mart_days import tables_of
 from opensky_assets.transforms.marts import DbtTest, MartsFailed, build_marts
 
 _NEIGHBOURS = (
@@ -24,7 +26,7 @@ def _spec(mart_name: str) -> dg.AssetSpec:
     mart = next(mart for mart in MARTS if mart.name == mart_name)
     return dg.AssetSpec(
         mart.name,
-        deps=UPSTREAM[mart.name],
+        deps=[table.name for table in tables() if table.contract in tables_of(mart)],
         group_name="marts",
         kinds={"dbt", "duckdb", "parquet"},
         description=mart.description + (_NEIGHBOURS if mart in BY_MOVEMENT else ""),
@@ -52,7 +54,6 @@ def _check_result(mart: str, tests: list[DbtTest]) -> dg.AssetCheckResult:
         for mart in MARTS
     ],
     can_subset=True,
-    backfill_policy=SINGLE_RUN,
 )
 def marts(
     context: dg.AssetExecutionContext, opensky: OpenSkyResource, dbt: DbtResource, monitor: MonitorResource

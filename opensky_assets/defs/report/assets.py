@@ -7,15 +7,15 @@ import dagster as dg
 from pydantic import Field
 
 from opensky_assets.lake import Lake
-from opensky_assets.partitions import DAILY, NO_EVENTS, SINGLE_RUN, day_event, materialized_days
-from opensky_assets.report.build import Report, build_report, days_between, days_with_facts, is_day
+from opensky_assets.partitions import DAILY, NO_EVENTS, day_event, materialized_days
+from opensky_assets.report.build import TABLES_READ, Report, build_report, days_between, days_with_facts, is_day
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas.tables import tables
 
 CODE_VERSION = "1"
-UPSTREAM = [*(mart.name for mart in MARTS), "raw_state_vectors"]
+UPSTREAM = [table.name for table in tables() if table.contract in TABLES_READ]
 
 
 def _metadata(lake: Lake, report: Report, thumbnail: bool) -> dict[str, Any]:
@@ -41,7 +41,6 @@ class DailyReportConfig(dg.Config):
     group_name="report",
     kinds={"html", "matplotlib"},
     partitions_def=DAILY,
-    backfill_policy=SINGLE_RUN,
     deps=UPSTREAM,
     code_version=CODE_VERSION,
     description=(

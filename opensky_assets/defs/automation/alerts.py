@@ -3,17 +3,19 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
-from dagster._core.storage.tags import WILL_RETRY_TAG
-from dagster_shared.error import SerializableErrorInfo
 
 from opensky_assets.alerts import Alert, AlertNotSent, send
 from opensky_assets.calendar import days_text
+from opensky_assets.dagster_private import WILL_RETRY_TAG, SerializableErrorInfo, failed_ticks
 from opensky_assets.partitions import run_days
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.tables import tables as all_tables
+
+if TYPE_CHECKING:
+    from opensky_assets.dagster_private import InstigatorTick
 
 ALERT_TAG, ALERTED_TAG = "opensky/alert", "opensky/alerted_run"
 """On a run of which an alert was sent: its cause, and its id, since a run that repeats it has its tags too."""
@@ -119,13 +121,7 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             if state.instigator_name == "tick_alerts":
                 continue  # what it cannot send it tries again
             since = None if state.selector_id in memory["seen"] else (now - FIRST_LOOK).timestamp()
-            failed = instance.get_ticks(
-                state.instigator_origin_id,
-                state.selector_id,
-                after=since,
-                limit=MOST_TICKS,
-                statuses=[TickStatus.FAILURE],
-            )
+            failed = failed_ticks(instance, state, since, MOST_TICKS)
             last = memory["seen"].get(state.selector_id, 0)
             seen[state.selector_id] = max([last, *(tick.tick_id for tick in failed)])
             for tick in failed:
@@ -148,7 +144,7 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return alerts
 
 
-def _tick_alert(tick: InstigatorTick, ui_url: str) -> Alert:
+def _tick_alert(tick: "InstigatorTick", ui_url: str) -> Alert:
     kind = tick.instigator_type.value.lower()
     place = f"{ui_url.rstrip('/')}/locations/opensky_assets/{kind}s/{tick.instigator_name}"
     reason = _first_cause(tick.tick_data.error) or "it does not say why"
