@@ -4,6 +4,8 @@ import warnings
 
 import dagster as dg
 
+import opensky_assets.defs
+from opensky_assets.components.folder import component_definitions
 from opensky_assets.datasets import load_own
 from opensky_assets.defs.automation import automation
 from opensky_assets.defs.automation.freshness import with_freshness
@@ -46,7 +48,9 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
         )
         own = load_own(settings)
         raw = dg.Definitions(assets=raw_assets(), asset_checks=list(raw_checks()))
-        parts = [loaded, raw] if own is None else [loaded, raw, dg.load_definitions_from_module(own)]
+        parts = [loaded, raw, component_definitions(opensky_assets.defs)]
+        if own is not None:
+            parts.append(dg.load_definitions_from_module(own))
         loaded = with_policies(dg.Definitions.merge(*parts), settings)
         checks = [check for check in loaded.asset_checks or () if isinstance(check, dg.AssetChecksDefinition)]
         return dg.Definitions.merge(loaded, automation(settings, pipeline_assets(loaded), checks))

@@ -29,7 +29,7 @@ DOMAIN = (
 )
 """They know about flights, files or engines, and not about Dagster."""
 
-CLASSES = ("resources", "io_managers", "checks")
+CLASSES = ("resources", "io_managers", "checks", "components")
 
 
 def modules(*tops):
