@@ -58,8 +58,8 @@ def send(alert: Alert, settings: Settings) -> list[str]:
     all were tried and none took it."""
     sent, failed = [], []
     for name, wanted, channel in (
-        ("webhook", settings.alert_url, post),
-        ("e-mail", settings.alert_email, mail),
+        ("webhook", settings.alerts.url, post),
+        ("e-mail", settings.alerts.email, mail),
     ):
         if not wanted:
             continue
@@ -80,10 +80,10 @@ def post(alert: Alert, settings: Settings) -> None:
     """To the webhook, as JSON; `text` is what Slack, Mattermost and Teams show."""
     import httpx
 
-    assert settings.alert_url
+    assert settings.alerts.url
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the whole address of each request
     body = {name: getattr(alert, name) for name in ("text", "title", "assets", "days", "reason", "link")}
-    httpx.post(settings.alert_url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
+    httpx.post(settings.alerts.url.get_secret_value(), json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
 
 
 def mail(alert: Alert, settings: Settings) -> None:
@@ -91,21 +91,21 @@ def mail(alert: Alert, settings: Settings) -> None:
     machine. Raises `UnsafeServer` where there are credentials and neither holds."""
     message = EmailMessage()
     message["Subject"] = f"[opensky-assets] {alert.title}"
-    message["From"] = settings.alert_from
-    message["To"] = settings.alert_email
+    message["From"] = settings.alerts.sender
+    message["To"] = settings.alerts.email
     message.set_content(f"{alert.reason}\n\n{alert.link}\n")
-    with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as server:
+    with smtplib.SMTP(settings.smtp.host, settings.smtp.port, timeout=TIMEOUT_SECONDS) as server:
         server.ehlo()
         encrypted = server.has_extn("starttls")
         if encrypted:
             server.starttls(context=ssl.create_default_context())
-        if settings.smtp_user and settings.smtp_password:
-            if not encrypted and not _is_loopback(settings.smtp_host):
+        if settings.smtp.user and settings.smtp.password:
+            if not encrypted and not _is_loopback(settings.smtp.host):
                 raise UnsafeServer(
-                    f"{settings.smtp_host}:{settings.smtp_port} offers no STARTTLS, so the password is not sent; set "
+                    f"{settings.smtp.host}:{settings.smtp.port} offers no STARTTLS, so the password is not sent; set "
                     "OPENSKY_SMTP_PORT to a port with STARTTLS (often 587), or unset OPENSKY_SMTP_USER"
                 )
-            server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
+            server.login(settings.smtp.user, settings.smtp.password.get_secret_value())
         server.send_message(message)
 
 

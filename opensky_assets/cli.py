@@ -137,7 +137,7 @@ def demo(arguments: argparse.Namespace) -> int:
         settings = load_settings()
         store = open_source(settings)
         if not isinstance(store, LocalStore):
-            raise SettingsError(f"OPENSKY_SOURCE={settings.source}: the demo writes its own bucket, into a folder")
+            raise SettingsError(f"OPENSKY_SOURCE={settings.source.uri}: the demo writes its own bucket, into a folder")
         last = DEMO_START + timedelta(days=DEMO_DAYS - 1)
 
         step = "1 of 3, simulate a bucket"

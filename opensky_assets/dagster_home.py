@@ -109,22 +109,22 @@ def _logs_section(settings: Settings, home: Path) -> str:
 
     Dagster's manager of logs in S3 takes neither profile nor keys: it finds them as AWS's own tools do.
     """
-    if not settings.lake.startswith("s3://"):
+    if not settings.lake.uri.startswith("s3://"):
         return ""
-    if settings.lake_profile and settings.lake_profile != os.environ.get("AWS_PROFILE"):
+    if settings.lake.profile and settings.lake.profile != os.environ.get("AWS_PROFILE"):
         announce(
-            f"logs of runs stay in {home}: export AWS_PROFILE={settings.lake_profile} too to keep them in the bucket "
+            f"logs of runs stay in {home}: export AWS_PROFILE={settings.lake.profile} too to keep them in the bucket "
             "of the lake"
         )
         return ""
     # Servers other than AWS need not know the newer checksums, which the manager cannot be told.
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    bucket, _, prefix = settings.lake.removeprefix("s3://").partition("/")
+    bucket, _, prefix = settings.lake.uri.removeprefix("s3://").partition("/")
     given = {
         "bucket": bucket,
         "prefix": f"{prefix.strip('/')}/{LOGS}".lstrip("/"),
-        "endpoint_url": settings.lake_endpoint,
-        "region": settings.lake_region,
+        "endpoint_url": settings.lake.endpoint,
+        "region": settings.lake.region,
         "local_dir": str(home / "storage"),
     }
     config = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in given.items() if value is not None)

@@ -161,7 +161,7 @@ def benchmark(
     with lake.run() as run:
         nothing = Lake.at(run.folder("empty"))
         table, objects = _table(store, settings, today, ask.table, nothing)
-        limit = ask.limit or settings.file_limit or DEFAULT_LIMIT
+        limit = ask.limit or settings.filters.file_limit or DEFAULT_LIMIT
         if len(objects) < limit:
             report(_told_few(len(objects), limit, ask.repeat_files))
         found = scenarios(len(objects), limit, ask.repeat_files)
@@ -184,7 +184,7 @@ def benchmark(
                 measured = run_once(Job(selection, table, engine, shared["workers"], str(folder), today))
                 shutil.rmtree(folder)
                 row = shared | _of_scenario(scenario, selection, repeat) | cache | measured.columns()
-                row |= {"engine": engine, "master": settings.spark_master if engine == "spark" else None}
+                row |= {"engine": engine, "master": settings.spark.master if engine == "spark" else None}
                 runs.append((row, measured))
                 report(_told(row))
     curves = {engine: curve_of([row for row, _ in runs if row["engine"] == engine]) for engine in engines}

@@ -278,7 +278,7 @@ def _runs_for(found: _Look, slots: Mapping[str, Slot], memory: Memory, source: _
     """The runs for what was found: those of known days first, then those that only read."""
     asked = runs(found.due, found.name, most_runs)
     name = found.name
-    if source.settings.file_limit:
+    if source.settings.filters.file_limit:
         asked = [_cut(run, found, memory, source) for run in asked]
         name = _ask_for_unread(memory, _unread_in(slots, memory), slots, source, found.to_read)
     read_anyway = {table for run in asked for table in run.tables}
@@ -295,7 +295,7 @@ def _cut(run: Asked, found: _Look, memory: Memory, source: _Source) -> Asked:
     """The run, which reads no more than `OPENSKY_FILE_LIMIT` objects a table. Where more are due, their slots are not
     remembered as seen, so that each look asks again; the run has a new name, and so is a new one, each time that the
     lake got a limit of them. A run that reads nothing keeps its name, and is not asked for again."""
-    limit = source.settings.file_limit or 0
+    limit = source.settings.filters.file_limit or 0
     days = set(run.days)
     batches: dict[str, int] = {}
     names: list[str] = []
@@ -321,5 +321,5 @@ def _ask_for_unread(
         for table in slot.key.tables:
             add_due(to_read, [source.partition_to_read(table)], table)
     objects = sum(len(slot.items) for slot in unread)
-    batches = -(-objects // (source.settings.file_limit or 1))
+    batches = -(-objects // (source.settings.filters.file_limit or 1))
     return memory.name({f"{slot.name} {slots[slot.name].digest}" for slot in unread} | {f"{batches}"})

@@ -206,9 +206,9 @@ def is_left_alone(key: str) -> bool:
 
 def is_wanted(period: Period, settings: Settings) -> bool:
     """Whether the filters of the settings let a day of the period through."""
-    if settings.year is settings.month is settings.day is None:
+    if settings.filters.year is settings.filters.month is settings.filters.day is None:
         return True
-    return any(settings.wants(date.fromisoformat(day)) for day in days_of(period))
+    return any(settings.filters.wants(date.fromisoformat(day)) for day in days_of(period))
 
 
 class _Unrecognised(Exception):

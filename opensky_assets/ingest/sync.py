@@ -85,7 +85,7 @@ def sync_days(
                 lake.release(held)
         concerned = plan.of(contract.name, days)
         waiting = [o for o in concerned if o.is_due(settings.refresh)]
-        chosen = waiting[: settings.file_limit]
+        chosen = waiting[: settings.filters.file_limit]
         outcomes: list[Outcome] = []
         if len(waiting) > len(chosen):
             left = len(waiting) - len(chosen)

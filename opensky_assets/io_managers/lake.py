@@ -142,7 +142,7 @@ def lake_io_manager(opensky: OpenSkyResource, spark: SparkResource, monitor: Mon
     """The IO manager for the lake of the settings."""
     given: dict[str, Any] = {"opensky": opensky, "spark": spark, "monitor": monitor}
     settings = opensky.settings()
-    if not settings.lake.startswith("s3://"):
+    if not settings.lake.uri.startswith("s3://"):
         return LakeIOManager(**given)
     from opensky_assets.io_managers.s3 import S3LakeIOManager
     from opensky_assets.resources.s3 import s3_resource

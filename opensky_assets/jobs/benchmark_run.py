@@ -20,7 +20,7 @@ from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.ingest.runner import processes_for
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
-from opensky_assets.settings import Settings, load_settings
+from opensky_assets.settings import FilterSettings, Settings, load_settings
 from opensky_assets.storage.telemetry import recording
 
 MOST_REQUESTS_AN_OBJECT = 100
@@ -29,7 +29,7 @@ MOST_REQUESTS_AN_OBJECT = 100
 
 def measure(job: Job, settings: Settings) -> Measured:
     """Run the job on the engine of the settings."""
-    settings = settings.model_copy(update={"file_limit": None, "year": None, "month": None, "day": None})
+    settings = settings.model_copy(update={"filters": FilterSettings()})
     processes = processes_for([item.size for item in job.selection.objects.values()], job.workers)
     session_s, session = None, None
     if settings.engine == "spark":
@@ -47,7 +47,7 @@ def measure(job: Job, settings: Settings) -> Measured:
     executors = NO_EXECUTORS
     if session is not None:
         context = session.sparkContext
-        if not settings.spark_master.startswith("local"):
+        if not settings.spark.master.startswith("local"):
             executors = executors_used(context.uiWebUrl, context.applicationId)
         session.stop()
     records = sum(manifest.total.read for manifest in done.read)

@@ -65,7 +65,7 @@ def findings() -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("settings", "cannot be used", str(error))
         return
-    yield Finding("settings", f"source {settings.source}, lake {settings.lake}, engine {settings.engine}")
+    yield Finding("settings", f"source {settings.source.uri}, lake {settings.lake.uri}, engine {settings.engine}")
     # A run tells dbt its database and lake by variables of its own.
     given = {name for name in os.environ if name.startswith("OPENSKY_") and not name.startswith("OPENSKY_DBT_")}
     for name in sorted(given - set(variables())):
@@ -119,7 +119,7 @@ def _source(settings: Settings) -> Finding:
         first = next(store.list(), None)
         kind = source_kind(store)
     except SourceError as error:
-        return Finding("source", settings.source, str(error))
+        return Finding("source", settings.source.uri, str(error))
     if first is None:
         return Finding("source", store.uri, "it has no object: check OPENSKY_SOURCE, or write one with `make demo`")
     return Finding("source", f"{store.uri} ({kind}) lists {first.key}, …")
@@ -138,7 +138,7 @@ def _lake(settings: Settings) -> Finding:
             lake.publish({}, drop=[name])
         broken = sum(len(lake.broken_keys(table)) for table in (*RAW_TABLES, AIRCRAFT_DATABASE.name))
     except LakeError as error:
-        return Finding("lake", settings.lake, str(error))
+        return Finding("lake", settings.lake.uri, str(error))
     if read != name:
         return Finding("lake", str(lake), "gives back something else than was written: is it one store?")
     free = lake.files.free_bytes()
@@ -191,9 +191,9 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     spark = SparkResource()
     try:
         counted = spark.session(settings, lambda text: None).range(1000).count()
-        yield Finding("spark", f"{settings.spark_master} counts to {counted:,}")
+        yield Finding("spark", f"{settings.spark.master} counts to {counted:,}")
     except Exception as error:  # whatever Java, py4j or Spark make of a master that is not there
         told = str(error).strip().splitlines() or [type(error).__name__]
-        yield Finding("spark", settings.spark_master, f"does not start ({told[0]}); check the OPENSKY_SPARK_… settings")
+        yield Finding("spark", settings.spark.master, f"does not start ({told[0]}); check the OPENSKY_SPARK_… settings")
     finally:
         spark.stop()

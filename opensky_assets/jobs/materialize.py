@@ -155,7 +155,9 @@ def run_benchmark(root: Path, config: Mapping[str, object], log_level: str = "IN
 def _wanted(plan: Plan, settings: Settings, first: date, last: date, done: set[str]) -> list[str]:
     """Days of the range with objects, not yet asked for. Where only objects of unknown days are new, the last day is
     asked for, so that they get read and tell their days."""
-    days = [day for day in plan.days(first, last) if settings.wants(date.fromisoformat(day)) and day not in done]
+    days = [
+        day for day in plan.days(first, last) if settings.filters.wants(date.fromisoformat(day)) and day not in done
+    ]
     daily = tables_by(Partitions.DAY)
     unknown = [o for o in plan.objects if o.days is None and o.table in daily]
     if not days and unknown and not done:

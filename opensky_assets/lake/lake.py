@@ -468,10 +468,10 @@ def lake_in_bucket(place: S3Place, lease_s: float | None = None) -> Lake:
 
 def lake_place(settings: Settings) -> S3Place | Path:
     """Where the lake of the settings is."""
-    if settings.lake.startswith("s3://"):
-        where = (settings.lake, settings.lake_endpoint, settings.lake_region, settings.lake_profile)
+    if settings.lake.uri.startswith("s3://"):
+        where = (settings.lake.uri, settings.lake.endpoint, settings.lake.region, settings.lake.profile)
         return S3Place.of(*where, anonymous=False)
-    return Path(settings.lake)
+    return Path(settings.lake.uri)
 
 
 def open_lake(settings: Settings) -> Lake:

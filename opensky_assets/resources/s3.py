@@ -12,7 +12,7 @@ from opensky_assets.storage.s3 import S3Place
 def s3_resource(settings: Settings) -> S3Resource:
     """The connection of the lake's settings. No secret is in it: boto3 finds the credentials."""
     return S3Resource(
-        endpoint_url=settings.lake_endpoint, region_name=settings.lake_region, profile_name=settings.lake_profile
+        endpoint_url=settings.lake.endpoint, region_name=settings.lake.region, profile_name=settings.lake.profile
     )
 
 

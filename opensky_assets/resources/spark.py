@@ -26,7 +26,7 @@ class SparkResource(dg.ConfigurableResource):
             from dagster_pyspark import LazyPySparkResource
 
             self._session = LazyPySparkResource(spark_config=options).spark_session
-            report(f"Spark {self._session.version} on {settings.spark_master}, its pages at {self.pages}")
+            report(f"Spark {self._session.version} on {settings.spark.master}, its pages at {self.pages}")
         return self._session
 
     @property

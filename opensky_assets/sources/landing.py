@@ -43,13 +43,13 @@ def open_api(
 ) -> OpenSkyApi:
     """The client of the settings; `spent` credits of its budget are gone, `on_spent` is told of all that go. Raises
     `ApiError` where there are no credentials."""
-    if settings.client_id is None or settings.client_secret is None:
+    if settings.api.client_id is None or settings.api.client_secret is None:
         raise ApiError("set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET, of an API client of your OpenSky account")
     return OpenSkyApi(
-        settings.api_url,
-        settings.api_token_url,
-        Credentials(settings.client_id, settings.client_secret),
-        settings.api_budget,
+        settings.api.url,
+        settings.api.token_url,
+        Credentials(settings.api.client_id, settings.api.client_secret),
+        settings.api.budget,
         spent=spent,
         on_spent=on_spent,
         report=report,

@@ -236,19 +236,19 @@ class LocalStore:
 
 def open_source(settings: Settings) -> WritableStore:
     """The source of the settings."""
-    if settings.source.startswith("s3://"):
+    if settings.source.uri.startswith("s3://"):
         from opensky_assets.storage.s3 import S3Place
         from opensky_assets.storage.s3_objects import S3Store
 
         return S3Store(
             S3Place.of(
-                settings.source,
-                settings.source_endpoint,
-                settings.source_region,
-                settings.source_profile,
-                settings.source_anonymous,
+                settings.source.uri,
+                settings.source.endpoint,
+                settings.source.region,
+                settings.source.profile,
+                settings.source.anonymous,
             )
         )
-    if "://" in settings.source:
-        raise SourceError(f"OPENSKY_SOURCE={settings.source!r}: must be a folder or s3://bucket[/prefix]")
-    return LocalStore(Path(settings.source))
+    if "://" in settings.source.uri:
+        raise SourceError(f"OPENSKY_SOURCE={settings.source.uri!r}: must be a folder or s3://bucket[/prefix]")
+    return LocalStore(Path(settings.source.uri))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opensky_assets.settings import Settings, SettingsError, load_settings, variables
+from opensky_assets.settings import FilterSettings, Settings, SettingsError, load_settings, variables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,12 +19,59 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_all_are_optional():
     settings = load_settings()
-    assert (settings.source, settings.lake, settings.warehouse) == (
+    assert (settings.source.uri, settings.lake.uri, settings.warehouse) == (
         "data/bucket", "data/lake", Path("data/warehouse.duckdb"),
     )  # fmt: skip
-    assert (settings.source_anonymous, settings.engine, settings.env) == (True, "local", "local")
+    assert (settings.source.anonymous, settings.engine, settings.env) == (True, "local", "local")
     assert settings.quarantine_limit == 0.05
-    assert settings.year is settings.month is settings.day is settings.file_limit is settings.workers is None
+    assert {*settings.filters.model_dump().values(), settings.workers} == {None}
+
+
+GIVEN = {
+    "SOURCE": "s3://from", "SOURCE_ENDPOINT": "http://s", "SOURCE_REGION": "r1", "SOURCE_PROFILE": "p1",
+    "SOURCE_ANONYMOUS": "no", "LAKE": "s3://to", "LAKE_ENDPOINT": "http://l", "LAKE_REGION": "r2", "LAKE_PROFILE": "p2",
+    "WAREHOUSE": "w", "YEAR": "2020", "MONTH": "2", "DAY": "29", "FILE_LIMIT": "3", "ENGINE": "spark",
+    "SPARK_MASTER": "yarn", "SPARK_MEMORY": "3g", "SPARK_CONF": "spark.a=1", "WORKERS": "4", "REFRESH": "1",
+    "QUARANTINE_LIMIT": "0.5", "ENV": "production", "CLIENT_ID": "i", "CLIENT_SECRET": "s1", "API_BUDGET": "5",
+    "API_AIRPORTS": "lszh", "API_URL": "http://a", "API_TOKEN_URL": "http://t",
+    "POSTGRES_URL": "postgresql+psycopg2://u:s2@h/d", "UI_URL": "http://u", "ALERT_URL": "http://s3",
+    "ALERT_EMAIL": "e@x", "ALERT_FROM": "f@x", "ALERT_QUIET_HOURS": "7", "SMTP_HOST": "m", "SMTP_PORT": "587",
+    "SMTP_USER": "n", "SMTP_PASSWORD": "s4",
+}  # fmt: skip
+
+
+def test_each_variable_is_a_field_of_its_group(monkeypatch):
+    assert {f"OPENSKY_{name}" for name in GIVEN} == set(variables())
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(f"OPENSKY_{name}", value)
+    settings = load_settings()
+    secrets = (settings.api.client_id, settings.api.client_secret, settings.postgres_url, settings.alerts.url)
+    shown = [secret.get_secret_value() for secret in (*secrets, settings.smtp.password)]
+    assert shown == ["i", "s1", "postgresql+psycopg2://u:s2@h/d", "http://s3", "s4"]
+    assert settings.spark.options == {"spark.a": "1"}
+    hidden = "**********"
+    assert settings.model_dump(mode="json") == {
+        "source": {"uri": "s3://from", "endpoint": "http://s", "region": "r1", "profile": "p1", "anonymous": False},
+        "lake": {"uri": "s3://to", "endpoint": "http://l", "region": "r2", "profile": "p2"},
+        "filters": {"year": 2020, "month": 2, "day": 29, "file_limit": 3},
+        "spark": {"master": "yarn", "memory": "3g", "conf": hidden},
+        "api": {
+            "client_id": hidden, "client_secret": hidden, "budget": 5, "airports": ["LSZH"], "url": "http://a",
+            "token_url": "http://t",
+        },
+        "alerts": {"url": hidden, "email": "e@x", "sender": "f@x", "quiet_hours": 7},
+        "smtp": {"host": "m", "port": 587, "user": "n", "password": hidden},
+        "warehouse": "w", "engine": "spark", "workers": 4, "refresh": True, "quarantine_limit": 0.5,
+        "env": "production", "postgres_url": hidden, "ui_url": "http://u",
+    }  # fmt: skip
+    assert load_settings(**{name.lower(): value for name, value in GIVEN.items()}) == settings
+
+
+def test_a_group_by_itself_has_the_defaults(monkeypatch):
+    monkeypatch.setenv("OPENSKY_YEAR", "2020")
+    settings = load_settings()
+    assert settings.filters.year == 2020 and FilterSettings().year is None
+    assert settings.model_copy(update={"filters": FilterSettings()}).filters.year is None
 
 
 def names_in_tables(text):
@@ -97,7 +144,7 @@ def test_a_bad_value_is_told_in_one_line_with_what_is_allowed(name, value, allow
 )
 def test_options_of_spark(text, options, monkeypatch):
     monkeypatch.setenv("OPENSKY_SPARK_CONF", text)
-    assert load_settings().spark_options == options
+    assert load_settings().spark.options == options
 
 
 @pytest.mark.parametrize(
@@ -163,7 +210,8 @@ def test_a_file_is_read_and_the_environment_wins(elsewhere, monkeypatch):
     )
     monkeypatch.setenv("OPENSKY_YEAR", "2020")
     settings = load_settings(day=7)
-    assert (settings.source, settings.year, settings.month, settings.day) == ("s3://b/p", 2020, None, 7)
+    filters = settings.filters
+    assert (settings.source.uri, filters.year, filters.month, filters.day) == ("s3://b/p", 2020, None, 7)
 
 
 def test_a_bad_value_in_the_file_is_told_like_any(elsewhere):
@@ -186,7 +234,7 @@ def test_a_bad_value_in_the_file_is_told_like_any(elsewhere):
 def test_filters_let_their_days_through(filters, days):
     settings = load_settings(**filters)
     every = ("2019-05-07", "2019-06-07", "2020-05-07", "2020-05-08")
-    assert {day for day in every if settings.wants(date.fromisoformat(day))} == days
+    assert {day for day in every if settings.filters.wants(date.fromisoformat(day))} == days
 
 
 @pytest.mark.parametrize(
@@ -209,4 +257,4 @@ def test_what_would_fail_only_at_night_is_refused_at_once(name, value, told, mon
 @pytest.mark.parametrize("value", ["", "LSZH", "lszh, EDDF", "LSZH,EDDF,"])
 def test_airports_are_listed_by_commas(value, monkeypatch):
     monkeypatch.setenv("OPENSKY_API_AIRPORTS", value)
-    assert all(len(code) == 4 and code.isupper() for code in load_settings().airports)
+    assert all(len(code) == 4 and code.isupper() for code in load_settings().api.airports)

@@ -46,7 +46,7 @@ def automation(
     )
     if daily:
         found = dg.Definitions.merge(found, dg.Definitions(schedules=[data_pipeline(daily, status)]))
-    if settings.client_id and settings.client_secret:
+    if settings.api.client_id and settings.api.client_secret:
         job = api_flights_job()
         found = dg.Definitions.merge(found, dg.Definitions(jobs=[job], schedules=[api_flights_nightly(job, status)]))
     return found

@@ -37,7 +37,7 @@ def failure_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             context.log.info(f"run {run.run_id} will be retried: no alert yet")
             return
         alert = alert_of(context, settings.ui_url)
-        since = datetime.now(UTC) - timedelta(hours=settings.alert_quiet_hours)
+        since = datetime.now(UTC) - timedelta(hours=settings.alerts.quiet_hours)
         alike = instance.get_runs(dg.RunsFilter(tags={ALERT_TAG: alert.cause}, updated_after=since))
         if any(told.tags.get(ALERTED_TAG) == told.run_id for told in alike):
             context.log.info(f"already told: {alert.title}")
@@ -113,7 +113,7 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     def alerts(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:
         settings, instance, now = opensky.settings(), context.instance, datetime.now(UTC)
         memory = json.loads(context.cursor) if context.cursor else {"seen": {}, "told": {}}
-        quiet = (now - timedelta(hours=settings.alert_quiet_hours)).timestamp()
+        quiet = (now - timedelta(hours=settings.alerts.quiet_hours)).timestamp()
         told = {cause: at for cause, at in memory["told"].items() if at > quiet}
         seen: dict[str, int] = {}
         new: dict[str, tuple[Alert, str]] = {}

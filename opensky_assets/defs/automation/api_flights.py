@@ -36,7 +36,7 @@ def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, o
                 day,
                 opensky.today(),
                 context.log.info,
-                settings.airports,
+                settings.api.airports,
                 config.again,
             )
         context.add_output_metadata(

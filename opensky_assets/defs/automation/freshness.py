@@ -15,7 +15,7 @@ materialization of the asset, so days of the past never turn red."""
 
 def followed_assets(settings: Settings) -> set[str]:
     """The assets to which a schedule of this environment brings new rows each night."""
-    nightly = settings.env == "production" and settings.client_id and settings.client_secret
+    nightly = settings.env == "production" and settings.api.client_id and settings.api.client_secret
     return {"raw_flights", ENRICHED_FLIGHTS.name, DATA_QUALITY_DAILY.name, "daily_report"} if nightly else set()
 
 

@@ -73,7 +73,7 @@ def data_pipeline(daily: Sequence[dg.AssetKey], status: dg.DefaultScheduleStatus
 
 def due_tables(store: ObjectStore, lake: Lake, settings: Settings, today: date, day: str) -> list[str] | str:
     """The raw tables that have objects of the day, where anything of it is due; else the reason why nothing is."""
-    if not settings.wants(date.fromisoformat(day)):
+    if not settings.filters.wants(date.fromisoformat(day)):
         return f"{day} is left out by OPENSKY_YEAR, OPENSKY_MONTH or OPENSKY_DAY"
     plan = make_plan(store, lake, settings, today)
     tables = [table for table in RAW_TABLES if any(day in (o.days or ()) for o in plan.of(table))]

@@ -56,10 +56,10 @@ def is_loopback(master: str) -> bool:
 def session_options(settings: Settings) -> dict[str, str]:
     """Spark's options, those of `OPENSKY_SPARK_CONF` over ours."""
     options = {
-        "spark.master": settings.spark_master,
+        "spark.master": settings.spark.master,
         "spark.app.name": "opensky_assets",
-        "spark.driver.memory": settings.spark_memory,
-        "spark.executor.memory": settings.spark_memory,
+        "spark.driver.memory": settings.spark.memory,
+        "spark.executor.memory": settings.spark.memory,
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.showConsoleProgress": "false",
         "spark.redaction.regex": SECRET.pattern,
@@ -68,17 +68,17 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.executorEnv.PYTHONWARNINGS": f"ignore:{PANDAS_WARNING}:FutureWarning",
         **{f"spark.executorEnv.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
     }
-    if not settings.spark_master.startswith("local"):
+    if not settings.spark.master.startswith("local"):
         # Executors tell their memory with that of their Python workers: the benchmark asks for it.
         options |= {"spark.executor.processTreeMetrics.enabled": "true", "spark.executor.metrics.pollingInterval": "1s"}
-    if is_loopback(settings.spark_master):
+    if is_loopback(settings.spark.master):
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     if isinstance(place := lake_place(settings), S3Place):
         options |= s3a_options(place)
-        if "spark.jars" not in settings.spark_options:
+        if "spark.jars" not in settings.spark.options:
             options["spark.jars.packages"] = ",".join(S3A_PACKAGES)
             options["spark.jars.excludes"] = "software.amazon.awssdk:bundle"
-    return options | settings.spark_options
+    return options | settings.spark.options
 
 
 def s3a_options(place: S3Place) -> dict[str, str]:
@@ -107,8 +107,8 @@ def prepare_process(settings: Settings) -> None:
     if home is not None:
         os.environ["JAVA_HOME"] = str(home)
     # The workers' Python must be the driver's, or they differ in version and packages.
-    os.environ["PYSPARK_PYTHON"] = settings.spark_options.get("spark.pyspark.python", sys.executable)
-    if is_loopback(settings.spark_master):
+    os.environ["PYSPARK_PYTHON"] = settings.spark.options.get("spark.pyspark.python", sys.executable)
+    if is_loopback(settings.spark.master):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # Spark's pages too, which listen everywhere by default
 
 
