@@ -34,12 +34,12 @@ from opensky_assets.ingest.runner import ingest_objects
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.lake.days import DayRows
-from opensky_assets.lake.tables import ParquetTables
+from opensky_assets.lake.tables import ParquetTables, snapshot_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
-from opensky_assets.transforms.inputs import snapshot_of, work_on_enrichment
+from opensky_assets.transforms.inputs import work_on_enrichment
 
 TODAY = date(2026, 1, 1)
 DAY = START.isoformat()

@@ -19,7 +19,8 @@ from opensky_assets.datasets import dataset_names, load_own
 from opensky_assets.lake import Held, LakeError, Manifest, open_lake
 from opensky_assets.settings import SettingsError, load_settings
 from opensky_assets.sources.keys import source_kind
-from opensky_assets.storage.objects import LocalStore, SourceError, open_source
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import LocalStore, open_source
 
 DEMO_START, DEMO_DAYS, DEMO_AIRCRAFT, DEMO_SEED = date(2022, 6, 25), 3, 600, 7
 
@@ -67,7 +68,7 @@ def materialize(arguments: argparse.Namespace) -> int:
 
 
 def prune(arguments: argparse.Namespace) -> int:
-    from opensky_assets.ingest.plan import RAW_TABLES, is_vanished, require_no_rows
+    from opensky_assets.ingest.plan import is_vanished, require_no_rows
     from opensky_assets.jobs.materialize import remake
     from opensky_assets.jobs.report import prune_lines
     from opensky_assets.lake.prune import find, past, remove
@@ -81,17 +82,17 @@ def prune(arguments: argparse.Namespace) -> int:
         store = open_source(settings)
         keys, left_out = {item.key for item in store.list()}, store.left_out()
         if not keys and not arguments.yes:
-            require_no_rows(store, sum(len(lake.manifests(table)) + len(lake.held(table)) for table in RAW_TABLES))
+            require_no_rows(store, sum(len(lake.manifests(table)) + len(lake.held(table)) for table in dataset_names()))
         lake.claim(store.uri, source_kind(store))
-        for table in RAW_TABLES:
+        for table in dataset_names():
             vanished += [m for key, m in lake.manifests(table).items() if is_vanished(key, keys, left_out)]
             gone += [held for key, held in lake.held(table).items() if is_vanished(key, keys, left_out)]
     expired: list[Manifest] = []
     if arguments.keep_days is not None:
         oldest = (_today() - timedelta(days=arguments.keep_days)).isoformat()
-        tables = [arguments.table] if arguments.table else list(RAW_TABLES)
+        tables = [arguments.table] if arguments.table else dataset_names()
         expired = past(lake, tables, oldest)
-    found = find(lake, [*RAW_TABLES, AIRCRAFT_DATABASE.name], vanished, gone, expired)
+    found = find(lake, [*dataset_names(), AIRCRAFT_DATABASE.name], vanished, gone, expired)
     if found.items and not arguments.dry_run:
         remove(lake, found)
     for line in prune_lines(found, arguments.dry_run):
@@ -113,13 +114,12 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def replay_quarantine(arguments: argparse.Namespace) -> int:
-    from opensky_assets.ingest.plan import RAW_TABLES
     from opensky_assets.ingest.replay import replay
     from opensky_assets.jobs.materialize import remake
     from opensky_assets.jobs.report import replay_lines
 
     settings = load_settings()
-    tables = [arguments.table] if arguments.table else list(RAW_TABLES)
+    tables = [arguments.table] if arguments.table else dataset_names()
     reasons = arguments.reason or ()
     done = replay(open_source(settings), open_lake(settings), settings, _today(), say, tables, reasons)
     for line in replay_lines(done):
@@ -268,14 +268,6 @@ def doctor(arguments: argparse.Namespace) -> int:
     from opensky_assets.jobs.doctor import doctor as run
 
     return run(say)
-
-
-def _raw_table(text: str) -> str:
-    from opensky_assets.ingest.plan import RAW_TABLES  # only where it is asked for: it takes a second to import
-
-    if text not in RAW_TABLES:
-        raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(map(repr, RAW_TABLES))})")
-    return text
 
 
 def _positive(text: str, least: int = 1) -> int:

@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
-from opensky_assets.storage.objects import LocalStore, ObjectGone, SourceObject
+from opensky_assets.storage.errors import ObjectGone
+from opensky_assets.storage.objects import LocalStore, SourceObject
 from opensky_assets_tests.containers import gz
 from opensky_assets_tests.mutations import sound_file
 

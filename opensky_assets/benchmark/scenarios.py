@@ -37,7 +37,8 @@ from opensky_assets.lake import Lake
 from opensky_assets.schemas import BENCHMARK_RUNS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
-from opensky_assets.storage.objects import ObjectStore, SourceError
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import ObjectStore
 from opensky_assets.storage.telemetry import Recording
 
 SMALLEST = 5

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
-from opensky_assets.storage.objects import ObjectGone, SourceError
+from opensky_assets.storage.errors import ObjectGone, SourceError
 
 GZIP_MAGIC = b"\x1f\x8b"
 TAR_MAGIC = b"ustar"

@@ -26,7 +26,8 @@ from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.schemas.api import API_FIELDS
 from opensky_assets.sources.keys import KeyFacts, read_key
-from opensky_assets.storage.objects import ObjectGone, ObjectStore, SourceObject
+from opensky_assets.storage.errors import ObjectGone
+from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 CODE_VERSION = "3"
 """Changes when the same object and contract would give other rows or files."""

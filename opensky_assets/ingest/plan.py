@@ -19,7 +19,8 @@ from opensky_assets.lake import Lake, LakeError, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Contract
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import OTHER_FORMAT, SIMULATED_MARKER, KeyFacts, is_metadata, may_hold_rows
-from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObject
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 RAW_TABLES: Mapping[str, Contract] = contracts()
 """The contract of each raw table, also of one that is registered later."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from polars.exceptions import PanicException
 
 from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, merge_aircraft_tables, read_aircraft_table
+from opensky_assets.ingest.airports import airports_table
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.kernel import CODE_VERSION, require_whole
 from opensky_assets.ingest.plan import Status, make_plan
@@ -22,13 +23,12 @@ from opensky_assets.ingest.refused import Refused, failed, held_back
 from opensky_assets.ingest.runner import NOT_AN_OBJECTS_TROUBLE, Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
 from opensky_assets.lake.manifest import NO_DAY, OTHER_MEMBERS
-from opensky_assets.lake.tables import ParquetTables
+from opensky_assets.lake.tables import ParquetTables, snapshot_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
-from opensky_assets.storage.objects import ObjectStore, SourceError, SourceObject
-from opensky_assets.transforms.airports import airports_table
-from opensky_assets.transforms.inputs import snapshot_of
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 logger = logging.getLogger(__name__)
 

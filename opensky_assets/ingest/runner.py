@@ -24,8 +24,8 @@ from opensky_assets.ingest.refused import failed, held_back
 from opensky_assets.lake import Held, Lake, LakeError, Manifest, Staging
 from opensky_assets.lake.lake import FORGOTTEN
 from opensky_assets.schemas import Reason
-from opensky_assets.storage.files import Overtaken
-from opensky_assets.storage.objects import ObjectGone, ObjectStore, SourceError, SourceObject
+from opensky_assets.storage.errors import ObjectGone, Overtaken, SourceError
+from opensky_assets.storage.objects import ObjectStore, SourceObject
 from opensky_assets.storage.telemetry import Recording, record, recording
 
 SMALL_BYTES = 48 << 20

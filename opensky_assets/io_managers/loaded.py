@@ -9,8 +9,9 @@ from dagster import InputContext, OutputContext
 from opensky_assets.lake import Lake
 from opensky_assets.lake.days import InputsNow
 from opensky_assets.lake.manifest import Inputs
+from opensky_assets.lake.tables import snapshot_of
 from opensky_assets.schemas import Contract
-from opensky_assets.transforms.inputs import Versions, combined, snapshot_of, versions_of
+from opensky_assets.transforms.inputs import Versions, combined, versions_of
 
 WHOLE = ""
 """In place of a day, where a table was loaded as a whole."""

@@ -22,8 +22,9 @@ from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings, SettingsError, load_settings, variables
 from opensky_assets.sources.keys import source_kind
+from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.files import nearest_folder
-from opensky_assets.storage.objects import SourceError, open_source
+from opensky_assets.storage.objects import open_source
 
 PYTHONS = ((3, 11), (3, 13))
 MEMORY_PER_WORKER_GB = 0.6

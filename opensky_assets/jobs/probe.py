@@ -14,7 +14,7 @@ from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.sources.keys import STATE_HOUR
-from opensky_assets.storage.objects import SourceError
+from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.s3_objects import S3Store
 

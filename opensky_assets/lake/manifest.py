@@ -11,7 +11,7 @@ from typing import Any
 
 from opensky_assets.calendar import NO_DAY as NO_DAY
 from opensky_assets.calendar import Period, key_in
-from opensky_assets.storage.files import LakeError
+from opensky_assets.storage.errors import LakeError
 from opensky_assets.storage.objects import SourceObject
 
 FORMAT = 2

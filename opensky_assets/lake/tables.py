@@ -20,7 +20,7 @@ from opensky_assets.lake.manifest import DamagedRecord, fields_of, reading_field
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.schemas import Contract
 from opensky_assets.schemas.contract import TIMESTAMP, Column
-from opensky_assets.storage.errors import LakeError
+from opensky_assets.storage.errors import LakeError, SourceError
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -161,6 +161,14 @@ class ParquetTables:
             return None if text is None else contract_from_json(text)
         except DamagedRecord:
             return None  # the next run writes it anew
+
+
+def snapshot_of(lake: Lake, contract: Contract) -> str:
+    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
+    try:
+        return hashlib.sha256(lake.files.read(contract.path)).hexdigest()[:12]
+    except FileNotFoundError:
+        raise SourceError(f"{contract.name} is not in the lake: materialize it first") from None
 
 
 def contract_path(table_path: str) -> str:

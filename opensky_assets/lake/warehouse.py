@@ -12,7 +12,7 @@ import duckdb
 from opensky_assets.lake.lake import Lake
 from opensky_assets.schemas.ranges import range_statements
 from opensky_assets.schemas.tables import tables
-from opensky_assets.storage.files import LakeError
+from opensky_assets.storage.errors import LakeError
 from opensky_assets.storage.staging import staging
 
 

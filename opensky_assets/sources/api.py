@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from opensky_assets.storage.objects import SourceError
+from opensky_assets.storage.errors import SourceError
 
 TERMS = (
     "OpenSky's data is for research, education and non-profit use, and may not be redistributed; a product or an "

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock
 
-from opensky_assets.storage.errors import LakeError, LakeUnavailable, Overtaken
+from opensky_assets.storage.errors import LakeError
 from opensky_assets.storage.names import name_first
 from opensky_assets.storage.staging import ATTEMPTS, FOLDER_VANISHED, Staging, dead, is_anybody_alive, staging
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from pyarrow.fs import FileSystem
-
-__all__ = ["Files", "LakeError", "LakeUnavailable", "LocalFiles", "Overtaken", "Sent", "Stored"]
 
 
 @dataclass(frozen=True, order=True)

@@ -14,23 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
-from opensky_assets.storage.errors import ObjectGone, SourceError, SourceUnavailable
+from opensky_assets.storage.errors import ObjectGone, SourceError
 from opensky_assets.storage.names import name_first
 from opensky_assets.storage.telemetry import TimedFile
 
 if TYPE_CHECKING:  # the workers of the pool read objects and no settings: they start without pydantic
     from opensky_assets.settings import Settings
-
-__all__ = [
-    "LocalStore",
-    "ObjectGone",
-    "ObjectStore",
-    "SourceError",
-    "SourceObject",
-    "SourceUnavailable",
-    "WritableStore",
-    "open_source",
-]
 
 LONGEST_NAME = 80
 """Characters of a key that the names of its files repeat; file systems take 255 bytes in all."""

@@ -16,7 +16,7 @@ from opensky_assets.lake.manifest import Inputs
 from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.sources.keys import is_flight_answer
-from opensky_assets.storage.files import Overtaken
+from opensky_assets.storage.errors import Overtaken
 from opensky_assets.transforms.inputs import Files, Work, manifests_of, raw_versions, work_on
 from opensky_assets.transforms.reconcile import API, LIST, REACH_DAYS
 

@@ -16,9 +16,9 @@ from opensky_assets.lake import Lake, Manifest
 from opensky_assets.lake.days import InputsNow, due_days
 from opensky_assets.lake.lake import key_hash_in
 from opensky_assets.lake.manifest import Inputs
+from opensky_assets.lake.tables import snapshot_of
 from opensky_assets.schemas import Contract
-from opensky_assets.storage.files import Overtaken
-from opensky_assets.storage.objects import SourceError
+from opensky_assets.storage.errors import Overtaken
 
 if TYPE_CHECKING:
     from opensky_assets.transforms.enrich import Enrichment
@@ -66,14 +66,6 @@ def made_versions(lake: Lake, contract: Contract, days: Iterable[str]) -> Versio
 def combined(texts: Iterable[str]) -> str:
     """One version out of several texts."""
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
-
-
-def snapshot_of(lake: Lake, contract: Contract) -> str:
-    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
-    try:
-        return hashlib.sha256(lake.files.read(contract.path)).hexdigest()[:12]
-    except FileNotFoundError:
-        raise SourceError(f"{contract.name} is not in the lake: materialize it first") from None
 
 
 def versions_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Versions:

@@ -18,7 +18,7 @@ from opensky_assets.ingest.arrivals import Arrivals
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, ENRICHED_FLIGHTS, FLIGHTS
 from opensky_assets.settings import Settings
-from opensky_assets.storage.objects import SourceError
+from opensky_assets.storage.errors import SourceError
 from opensky_assets_tests.buckets import put
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list

@@ -4,8 +4,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from opensky_assets.lake.tables import snapshot_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE
-from opensky_assets.transforms.inputs import snapshot_of
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 

@@ -13,7 +13,8 @@ from opensky_assets.lake import LakeError
 from opensky_assets.resources.failures import PERMANENT, TRANSIENT, tried_again
 from opensky_assets.sources.api import CreditsSpent
 from opensky_assets.sources.landing import NotYet
-from opensky_assets.storage.files import LakeUnavailable, LocalFiles, Sent
+from opensky_assets.storage.errors import LakeUnavailable
+from opensky_assets.storage.files import LocalFiles, Sent
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 

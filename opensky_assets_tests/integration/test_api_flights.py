@@ -22,7 +22,8 @@ from opensky_assets.settings import load_settings
 from opensky_assets.sources import landing
 from opensky_assets.sources.api import ApiUnavailable, Credentials, CreditsSpent, OpenSkyApi
 from opensky_assets.sources.landing import NotYet, land_flights
-from opensky_assets.storage.objects import LocalStore, SourceError
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.s3_objects import S3Store
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data

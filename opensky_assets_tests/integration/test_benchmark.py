@@ -18,7 +18,8 @@ from opensky_assets.report.benchmark import benchmark_cards, benchmark_page, bui
 from opensky_assets.schemas import BENCHMARK_RUNS
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.storage.objects import LocalStore, SourceError
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.buckets import TODAY, put
 from opensky_assets_tests.chromium import BROWSER, Chromium, chromium
 from opensky_assets_tests.integration.test_report_pages import DRAWN

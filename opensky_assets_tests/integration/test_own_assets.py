@@ -13,12 +13,12 @@ from opensky_assets.definitions import build_definitions
 from opensky_assets.io_managers.lake import LakeIOManager
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.lake.days import due_days
-from opensky_assets.lake.tables import ParquetTables
+from opensky_assets.lake.tables import ParquetTables, snapshot_of
 from opensky_assets.partitions import DAILY, SINGLE_RUN
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRPORTS, ENRICHED_FLIGHTS
 from opensky_assets.settings import load_settings
-from opensky_assets.transforms.inputs import snapshot_of, versions_of
+from opensky_assets.transforms.inputs import versions_of
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_list
 from opensky_assets_tests.own_assets import BY_TYPECODE, DAYS, OWN, fill, made, require_own_tables, rows_of

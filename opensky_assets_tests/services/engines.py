@@ -16,13 +16,13 @@ from opensky_assets.ingest.reference import publish_airports, sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.lake.days import DayRows
-from opensky_assets.lake.tables import ParquetTables
+from opensky_assets.lake.tables import ParquetTables, snapshot_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import Settings
 from opensky_assets.storage.objects import open_source
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import publish_flights, work_on_flights
-from opensky_assets.transforms.inputs import snapshot_of, work_on_enrichment
+from opensky_assets.transforms.inputs import work_on_enrichment
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

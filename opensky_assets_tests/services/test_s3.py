@@ -28,7 +28,8 @@ from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.tables import tables
 from opensky_assets.settings import Settings
 from opensky_assets.sources.simulate import simulate
-from opensky_assets.storage.objects import SourceError, open_source
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import open_source
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.s3_files import S3Files
 from opensky_assets_tests.commands import SHARED_DATA, Place, needs_shared_data

@@ -32,6 +32,40 @@ DOMAIN = (
 CLASSES = ("resources", "io_managers", "checks", "components")
 
 
+FLOORS = (
+    "console",
+    "bootstrap",
+    "calendar",
+    "schemas",
+    "settings",
+    "storage",
+    "lake",
+    "sources",
+    "datasets",
+    "ingest",
+    "transforms",
+    "engines",
+    "benchmark",
+    "report",
+    "alerts",
+    "dagster_private",
+    "partitions",
+    "graph",
+    "dagster_home",
+    "resources",
+    "io_managers",
+    "checks",
+    "components",
+    "defs",
+    "definitions",
+    "jobs",
+    "cli",
+    "devtools",
+    "__main__",
+)
+"""Packages and modules, each of which imports only what stands before it here: so there is no circle between them."""
+
+
 def modules(*tops):
     for top in tops:
         path = PACKAGE / top
@@ -65,6 +99,18 @@ def test_the_domain_knows_nothing_of_dagster(module, file):
 def test_classes_know_nothing_of_definitions(module, file):
     outside = ("opensky_assets.defs", "opensky_assets.definitions", "opensky_assets.cli", "opensky_assets.jobs")
     assert not [name for name in imported(file) if name.startswith(outside)]
+
+
+def test_each_floor_imports_only_what_is_below_it():
+    upward = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        own = file.relative_to(PACKAGE).with_suffix("").parts[0]
+        if own == "__init__":  # the package's own names are for users
+            continue
+        floors = {name.split(".")[1] for name in imported(file) if name.startswith("opensky_assets.")}
+        if above := {floor for floor in floors if FLOORS.index(floor) > FLOORS.index(own)}:
+            upward[file.relative_to(PACKAGE).as_posix()] = above
+    assert not upward
 
 
 def test_programs_are_imported_by_the_command_line_alone():

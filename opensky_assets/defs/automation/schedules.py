@@ -6,8 +6,9 @@ from datetime import date, timedelta
 import dagster as dg
 
 from opensky_assets.dagster_private import UnresolvedAssetJobDefinition
+from opensky_assets.datasets import dataset_names
 from opensky_assets.graph import assets_of, graph_in
-from opensky_assets.ingest.plan import RAW_TABLES, make_plan
+from opensky_assets.ingest.plan import make_plan
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import range_tags, run_days
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -76,7 +77,7 @@ def due_tables(store: ObjectStore, lake: Lake, settings: Settings, today: date, 
     if not settings.filters.wants(date.fromisoformat(day)):
         return f"{day} is left out by OPENSKY_YEAR, OPENSKY_MONTH or OPENSKY_DAY"
     plan = make_plan(store, lake, settings, today)
-    tables = [table for table in RAW_TABLES if any(day in (o.days or ()) for o in plan.of(table))]
+    tables = [table for table in dataset_names() if any(day in (o.days or ()) for o in plan.of(table))]
     if not tables:
         return f"{store.uri} has no object of {day}"
     if not due_days_of(lake, plan, [day], settings.refresh):

@@ -6,6 +6,7 @@ import dagster as dg
 
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.lake.days import DayRows
+from opensky_assets.lake.tables import snapshot_of
 from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
@@ -21,7 +22,7 @@ from opensky_assets.transforms.enrich import (
     Enrichment,
 )
 from opensky_assets.transforms.flights import MEASURES, publish_flights, total_of, work_on_flights
-from opensky_assets.transforms.inputs import snapshot_of, work_on_enrichment
+from opensky_assets.transforms.inputs import work_on_enrichment
 
 
 def reconciled(

@@ -3,6 +3,7 @@
 import dagster as dg
 import pyarrow as pa
 
+from opensky_assets.ingest.airports import airports_table
 from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.io_managers.metadata import table_metadata
@@ -10,7 +11,6 @@ from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
-from opensky_assets.transforms.airports import airports_table
 
 
 @dg.asset(

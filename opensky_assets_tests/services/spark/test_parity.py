@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from opensky_assets.engines.local import LocalEngine
 from opensky_assets.engines.spark.engine import SparkEngine
+from opensky_assets.ingest.airports import airports_table
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Contract
-from opensky_assets.transforms.airports import airports_table
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.inputs import Work
 from opensky_assets_tests.lakes import LocalLake, write_days

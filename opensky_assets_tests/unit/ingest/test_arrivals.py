@@ -15,7 +15,8 @@ from opensky_assets.ingest.arrivals import Arrivals, Asked, look, runs
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS
 from opensky_assets.settings import Settings
-from opensky_assets.storage.objects import LocalStore, SourceError, SourceObject
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import LocalStore, SourceObject
 from opensky_assets_tests.buckets import TODAY, put
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 from opensky_assets_tests.lakes import LocalLake

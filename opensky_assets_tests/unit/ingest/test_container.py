@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, DamagedContainer, plain
-from opensky_assets.storage.objects import ObjectGone
+from opensky_assets.storage.errors import ObjectGone
 from opensky_assets_tests.containers import gz, hour_tar, tar
 
 CSV = b"time,icao24\n" + b"".join(b"%d,abc%03x\n" % (n * 7919, n % 4096) for n in range(30_000))

@@ -20,7 +20,8 @@ from opensky_assets.lake import Held, Manifest
 from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import FLIGHTS, QUARANTINE, STATE_VECTORS, Reason
 from opensky_assets.sources.keys import read_key
-from opensky_assets.storage.objects import LocalStore, ObjectGone
+from opensky_assets.storage.errors import ObjectGone
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests import judge
 from opensky_assets_tests.buckets import files_of, put
 from opensky_assets_tests.containers import gz, hour_tar

@@ -21,7 +21,8 @@ from opensky_assets.jobs.report import plan_lines
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import SIMULATED_MARKER
-from opensky_assets.storage.objects import LocalStore, SourceError
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.objects import LocalStore
 from opensky_assets.storage.telemetry import recording
 from opensky_assets.transforms.flights import objects_of
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put

@@ -16,7 +16,7 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import LakeError
 from opensky_assets.schemas import FLIGHTS, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.storage.files import LakeUnavailable
+from opensky_assets.storage.errors import LakeUnavailable
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.storage.telemetry import recording
 from opensky_assets_tests.buckets import TODAY, CountingStore, files_of, put, write_half_a_year

@@ -8,7 +8,7 @@ import pytest
 from opensky_assets.lake.days import DayRows, due_days, replace_pages
 from opensky_assets.lake.tables import ParquetTables
 from opensky_assets.schemas import ROUTES
-from opensky_assets.storage.files import Overtaken
+from opensky_assets.storage.errors import Overtaken
 from opensky_assets_tests.buckets import files_of
 from opensky_assets_tests.lakes import LocalLake
 

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from opensky_assets.storage import s3_objects
-from opensky_assets.storage.objects import ObjectGone, SourceObject
+from opensky_assets.storage.errors import ObjectGone
+from opensky_assets.storage.objects import SourceObject
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.s3_objects import S3Store
 from opensky_assets.storage.telemetry import recording

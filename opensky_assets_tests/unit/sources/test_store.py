@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import SIMULATED_MARKER, source_kind
-from opensky_assets.storage.objects import LocalStore, ObjectGone, SourceError, SourceObject, open_source
+from opensky_assets.storage.errors import ObjectGone, SourceError
+from opensky_assets.storage.objects import LocalStore, SourceObject, open_source
 from opensky_assets.storage.s3 import S3Place
 from opensky_assets.storage.s3_objects import S3Store
 from opensky_assets.storage.telemetry import record, recording

@@ -9,7 +9,7 @@ from opensky_assets.engines.flights import flights_on_duckdb
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings
-from opensky_assets.storage.files import Overtaken
+from opensky_assets.storage.errors import Overtaken
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.flights import publish_flights, work_on_flights
 from opensky_assets_tests.flight_lists import flight, write_list

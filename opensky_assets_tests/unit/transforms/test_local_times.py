@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import ibis
 
-from opensky_assets.transforms.airports import airports_table
+from opensky_assets.ingest.airports import airports_table
 from opensky_assets.transforms.enrich import UTC, local_time
 
 DAYS = ["2019-03-31", "2019-10-27"]

@@ -6,8 +6,8 @@ import airportsdata
 import duckdb
 import pytest
 
+from opensky_assets.ingest.airports import airports_table
 from opensky_assets.schemas.airports import AIRPORTS
-from opensky_assets.transforms.airports import airports_table
 
 FLIGHTS = Path("../shared/data/bucket/flights")
 
