@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import dagster as dg
-import yaml  # type: ignore[import-untyped]
+import yaml
 from pydantic import ValidationError
 
 from opensky_assets.settings import SettingsError

@@ -5,6 +5,7 @@ from opensky_assets.datasets.from_yaml import load_datasets, read_dataset
 from opensky_assets.datasets.own import load_own
 from opensky_assets.datasets.registry import (
     contracts,
+    daily_contracts,
     dataset_named,
     dataset_names,
     recognise,
@@ -17,6 +18,7 @@ __all__ = [
     "Dataset",
     "KeyPatterns",
     "contracts",
+    "daily_contracts",
     "dataset_named",
     "dataset_names",
     "load_datasets",

@@ -14,18 +14,11 @@ import pyarrow as pa
 from opensky_assets.calendar import Partitions
 from opensky_assets.datasets.dataset import FORMATS, GROUPS_OF_A_PERIOD, Dataset, KeyPatterns
 from opensky_assets.datasets.registry import register
-from opensky_assets.schemas.contract import TIMESTAMP, Column, Contract
+from opensky_assets.schemas import types
+from opensky_assets.schemas.contract import Column, Contract
 from opensky_assets.settings import SettingsError
 
-TYPES: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "boolean": pa.bool_(),
-    "double": pa.float64(),
-    "float": pa.float32(),
-    "timestamp": TIMESTAMP,
-    "date": pa.date32(),
-    **{f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}
+TYPES: dict[str, pa.DataType] = {kind.doc: kind.arrow for kind in types.TYPES}
 """The type of a column by its name in YAML."""
 
 DATASET_FIELDS = frozenset(
@@ -34,10 +27,13 @@ DATASET_FIELDS = frozenset(
         *("keys", "header", "format", "partitions", "day", "lake_bytes_per_source_byte"),
     }
 )
+UNEXPECTED_TEXT = "unexpected_text"
+"""The reason of records whose text does not match the pattern of a column, where the entry names none."""
+
 COLUMN_FIELDS = frozenset(
     {
         *("type", "description", "unit", "nullable", "minimum", "maximum"),
-        *("pattern", "strip", "lower", "epoch", "repeats", "steps"),
+        *("pattern", "pattern_reason", "strip", "lower", "epoch", "repeats", "steps"),
     }
 )
 
@@ -156,6 +152,7 @@ def _column(given: _Entry, name: str) -> Column:
         minimum=given.number("minimum"),
         maximum=given.number("maximum"),
         pattern=pattern,
+        pattern_reason=given.text("pattern_reason", UNEXPECTED_TEXT),
         strip=given.flag("strip", False),
         lower=given.flag("lower", False),
         epoch=given.flag("epoch", False),
@@ -205,7 +202,7 @@ def _require_pattern(given: _Entry, pattern: str, contract: Contract) -> None:
 
 def datasets_in(file: Path) -> Iterator[Dataset]:
     """The datasets of a file. Raises `DatasetError`."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))

@@ -40,6 +40,11 @@ def contracts() -> Mapping[str, Contract]:
     return MappingProxyType(_CONTRACTS)
 
 
+def daily_contracts() -> list[Contract]:
+    """The contracts of the raw tables with a partition a day."""
+    return [dataset.contract for dataset in registered() if dataset.partitions is Partitions.DAY]
+
+
 def register(dataset: Dataset) -> Dataset:
     """Add a raw table. The same one again changes nothing. Raises `ValueError` with what is wrong with it."""
     if (known := _DATASETS.get(dataset.name)) == dataset:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from opensky_assets.ingest.plan import RAW_TABLES
+from opensky_assets.datasets import daily_contracts
 from opensky_assets.lake import Lake
 from opensky_assets.lake.manifest import NO_DAY, Manifest
 from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_STATES
@@ -40,7 +40,7 @@ def daily_counts(lake: Lake, days: Iterable[str]) -> Iterator[tuple[str, dict[tu
 
 
 def _counts(lake: Lake, days: set[str]) -> Iterator[Count]:
-    for contract in RAW_TABLES.values():
+    for contract in daily_contracts():
         for manifest in manifests_of(lake, contract, days):
             yield from _of_object(contract.name, manifest)
     for day, record in lake.day_records(CORE_FLIGHTS.path, days).items():

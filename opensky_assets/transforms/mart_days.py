@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from opensky_assets.calendar import days_around
-from opensky_assets.ingest.plan import RAW_TABLES
+from opensky_assets.datasets import daily_contracts
 from opensky_assets.lake import Lake
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import CORE_FLIGHTS, DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, ENRICHED_STATES, Contract
@@ -20,7 +20,7 @@ back into the day before. So flights of day D have a part in the movement days D
 def tables_of(mart: Contract) -> tuple[Contract, ...]:
     """The tables that a mart is made of."""
     if mart is DATA_QUALITY_DAILY:
-        return (ENRICHED_FLIGHTS, *RAW_TABLES.values(), CORE_FLIGHTS, ENRICHED_STATES)
+        return (ENRICHED_FLIGHTS, *daily_contracts(), CORE_FLIGHTS, ENRICHED_STATES)
     return (ENRICHED_FLIGHTS,)
 
 

@@ -65,6 +65,17 @@ def test_a_file_gives_contract_and_recognition(tmp_path: Path) -> None:
     assert load_datasets(str(path)) == [dataset]  # the same again changes nothing
 
 
+def test_a_pattern_has_a_reason_of_its_own() -> None:
+    assert _reason_of({}) == "unexpected_text"
+    assert _reason_of({"pattern_reason": "bad_station"}) == "bad_station"
+
+
+def _reason_of(more: dict[str, str]) -> str:
+    station = {**METAR["columns"]["station"], **more}
+    entry = {**METAR, "columns": {**METAR["columns"], "station": station}}
+    return read_dataset(entry).contract.by_name["station"].pattern_reason
+
+
 def test_folders_and_several_documents_in_a_file(tmp_path: Path) -> None:
     one, other, third = ({**METAR, "name": name, "keys": [f"^{name}/"]} for name in ("one", "other", "third"))
     (tmp_path / "a.yaml").write_text("---\n".join(dump(entry) for entry in (one, other)))
@@ -124,7 +135,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("name", 5, "name: 5 must be a text"),
         ("colums", {}, "colums: there is no such entry, only columns, day, "),
         ("columns", [], "columns: [] must be a mapping of names"),
-        ("columns.tmpc.type", "txt", "columns.tmpc.type: 'txt' must be one of text, boolean, double, "),
+        ("columns.tmpc.type", "txt", "columns.tmpc.type: 'txt' must be one of text, boolean, int8, "),
         ("columns.tmpc.type", None, "columns.tmpc.type: is missing"),
         ("columns.tmpc.unti", "C", "columns.tmpc.unti: there is no such entry, only description, "),
         ("columns.tmpc.minimum", "low", "columns.tmpc.minimum: 'low' must be a number"),
