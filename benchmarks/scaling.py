@@ -120,7 +120,8 @@ def ingest_points(engine: str, cores: int, args: argparse.Namespace) -> list[Poi
 
 def enrichment_points(engine: str, cores: int, args: argparse.Namespace, folder: Path) -> Iterator[Point]:
     for objects, part in ENRICHED:
-        inputs = make_inputs(folder, "states", 2, round(args.rows * part), 0.0)
+        # As many hours as objects: states that a second object repeats would count once.
+        inputs = make_inputs(folder, "states", objects, round(args.rows * part), 0.0)
         make_lake(inputs, objects, settings(2, args.memory), folder / "lake")
         found = time_enrichment(engine, folder / "lake", cores, args.memory)
         yield Point(objects, int(found["rows"]), found["seconds"])
