@@ -11,27 +11,6 @@ import pytest
 import opensky_assets
 
 PACKAGE = Path(opensky_assets.__file__).parent
-DOMAIN = (
-    "schemas",
-    "calendar",
-    "console",
-    "settings",
-    "storage",
-    "lake",
-    "sources",
-    "datasets",
-    "ingest",
-    "transforms",
-    "engines",
-    "benchmark",
-    "report",
-    "alerts",
-)
-"""They know about flights, files or engines, and not about Dagster."""
-
-CLASSES = ("resources", "io_managers", "checks", "components")
-
-
 FLOORS = (
     "console",
     "bootstrap",
@@ -64,6 +43,11 @@ FLOORS = (
     "__main__",
 )
 """Packages and modules, each of which imports only what stands before it here: so there is no circle between them."""
+
+DOMAIN = FLOORS[: FLOORS.index("dagster_private")]
+"""They know about flights, files or engines, and not about Dagster."""
+
+CLASSES = ("resources", "io_managers", "checks", "components")
 
 
 def modules(*tops):
