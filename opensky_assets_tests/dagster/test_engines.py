@@ -28,8 +28,8 @@ from opensky_assets_tests.lakes import LocalLake
 
 given = load_settings()
 opensky = OpenSkyResource()
-lake, instance = LocalLake.at(Path(given.lake)), dg.DagsterInstance.ephemeral()
-platform = Platform(Path(given.source), lake, instance, build_definitions(opensky), opensky)
+lake, instance = LocalLake.at(Path(given.lake.uri)), dg.DagsterInstance.ephemeral()
+platform = Platform(Path(given.source.uri), lake, instance, build_definitions(opensky), opensky)
 assert platform.run({REFERENCE!r}).success and platform.run({DAILY!r}, {DAY!r}).success
 java = [child.name() for child in psutil.Process().children(recursive=True) if child.name() == "java"]
 print(java, sorted(name for name in ("pyspark", "dagster_pyspark", "py4j") if name in sys.modules))
