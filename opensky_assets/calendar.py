@@ -66,11 +66,13 @@ class Partitions(StrEnum):
 
     def keys_of(self, period: Period) -> list[str]:
         """The partitions of a period, in order; none of an empty one."""
+        if period.last < period.first:
+            return []
         if self is Partitions.DAY:
             return list(days_of(period))
         if self is Partitions.YEAR:
             return [f"{year}" for year in range(period.first.year, period.last.year + 1)]
-        return [ALL] if period.first <= period.last else []
+        return [ALL]
 
     def folder_of(self, key: str) -> str:
         """The name of a partition's folder in the lake, as Hive spells it; of the whole table, a plain name."""

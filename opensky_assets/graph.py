@@ -1,5 +1,6 @@
-"""The graph of assets, and what it tells: what follows from a table, what a group holds. Nothing else lists assets by
-name, so that a table or asset that is added later takes part in all runs by itself."""
+"""What follows from a table, and what a group holds, by the graph of assets.
+
+Runs are made of no other list, so that a table or asset that is added later takes part in them by itself."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class SourceSettings(BaseModel):
     model_config = _named("source_")
 
     uri: str = Field(default="data/bucket", alias="source")
-    endpoint: str | None = None
+    endpoint: WebAddress | None = None
     region: str | None = None
     profile: str | None = None
     anonymous: bool = True
@@ -76,7 +76,7 @@ class LakeSettings(BaseModel):
     model_config = _named("lake_")
 
     uri: str = Field(default="data/lake", alias="lake")
-    endpoint: str | None = None
+    endpoint: WebAddress | None = None
     region: str | None = None
     profile: str | None = None
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from opensky_assets.partitions import range_tags
+from opensky_assets.partitions import DAILY, range_tags
 
 
 class ScaffoldParams(BaseModel):
@@ -53,7 +53,7 @@ class ScheduledAssets(dg.Component, dg.Model, dg.Resolvable):
             today = context.scheduled_execution_time.date()
             first, last = ((today - timedelta(days=n)).isoformat() for n in (self.days, 1))
             assert context.repository_def is not None
-            is_daily = context.repository_def.get_job(self.name).partitions_def is not None
+            is_daily = context.repository_def.get_job(self.name).partitions_def == DAILY
             return dg.RunRequest(run_key=str(today), tags=range_tags(first, last) if is_daily else {})
 
         return dg.Definitions(jobs=[job], schedules=[schedule])

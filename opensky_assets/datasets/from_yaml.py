@@ -16,6 +16,7 @@ from opensky_assets.datasets.dataset import FORMATS, GROUPS_OF_A_PERIOD, Dataset
 from opensky_assets.datasets.registry import register
 from opensky_assets.schemas import types
 from opensky_assets.schemas.contract import Column, Contract
+from opensky_assets.schemas.reasons import Reason
 from opensky_assets.settings import SettingsError
 
 TYPES: dict[str, pa.DataType] = {kind.doc: kind.arrow for kind in types.TYPES}
@@ -27,9 +28,6 @@ DATASET_FIELDS = frozenset(
         *("keys", "header", "format", "partitions", "day", "lake_bytes_per_source_byte"),
     }
 )
-UNEXPECTED_TEXT = "unexpected_text"
-"""The reason of records whose text does not match the pattern of a column, where the entry names none."""
-
 COLUMN_FIELDS = frozenset(
     {
         *("type", "description", "unit", "nullable", "minimum", "maximum"),
@@ -72,9 +70,9 @@ class _Entry:
 
     def one_of(self, name: str, allowed: Collection[str], default: str | None = None) -> str:
         value = self.values.get(name, default)
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             raise self.error(name, f"must be one of {', '.join(allowed)}" if name in self.values else "is missing")
-        return str(value)
+        return value
 
     def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         value = self.values.get(name, default)
@@ -152,7 +150,7 @@ def _column(given: _Entry, name: str) -> Column:
         minimum=given.number("minimum"),
         maximum=given.number("maximum"),
         pattern=pattern,
-        pattern_reason=given.text("pattern_reason", UNEXPECTED_TEXT),
+        pattern_reason=given.text("pattern_reason", Reason.UNEXPECTED_TEXT),
         strip=given.flag("strip", False),
         lower=given.flag("lower", False),
         epoch=given.flag("epoch", False),

@@ -10,7 +10,7 @@ from dagster import ConfigurableIOManager, InputContext, OutputContext, Resource
 from pydantic import PrivateAttr
 
 from opensky_assets.io_managers.frames import convert, is_of, reader_of, with_day
-from opensky_assets.io_managers.loaded import LoadedInputs
+from opensky_assets.io_managers.loaded import LoadedInputs, step_of
 from opensky_assets.io_managers.metadata import preview
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.days import DayRows
@@ -112,7 +112,10 @@ class LakeIOManager(ConfigurableIOManager):
         return DayRows(reader, inputs, now)
 
     def load_input(self, context: InputContext) -> Any:
-        with tried_again(context.step_context.previous_attempt_count if context.step_context else 0):
+        step = step_of(context)
+        if step is None:  # somebody loads the asset outside a run
+            return self._load(context)
+        with tried_again(step.previous_attempt_count):
             return self._load(context)
 
     def _load(self, context: InputContext) -> Any:
@@ -213,13 +216,15 @@ def _code_versions(context: OutputContext) -> dict[dg.AssetKey, str | None]:
 def _known_rows(context: InputContext, days: Sequence[str]) -> dict[str, int | None]:
     """The rows of each day that Dagster knows as materialized (`None`: it was not told); for no days, of the table
     under the name of the asset."""
-    assert context.step_context is not None
+    step = step_of(context)
+    if step is None:
+        return {}
     wanted = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=list(days) or None)
     name = "dagster/partition_row_count" if days else "dagster/row_count"
     found: dict[str, int | None] = {}
     cursor = None
     while len(found) < max(len(days), 1):  # newest first
-        page = context.step_context.instance.fetch_materializations(wanted, limit=1000, cursor=cursor)
+        page = step.instance.fetch_materializations(wanted, limit=1000, cursor=cursor)
         for record in page.records:
             event = record.asset_materialization
             assert event is not None

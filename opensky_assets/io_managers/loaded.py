@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 from dagster import InputContext, OutputContext
@@ -15,6 +16,14 @@ from opensky_assets.transforms.inputs import Versions, combined, versions_of
 
 WHOLE = ""
 """In place of a day, where a table was loaded as a whole."""
+
+
+def step_of(context: InputContext) -> Any:
+    """The step that loads an input; `None` for who loads an asset outside a run, where Dagster's property raises."""
+    try:
+        return context.step_context
+    except dg.DagsterInvariantViolationError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class LoadedInputs:
 
     def add(self, context: InputContext, lake: Lake, contract: Contract, days: list[str] | None) -> None:
         """Note a table before it is read: what replaces its files meanwhile makes the step's days due again."""
-        step = context.step_context
+        step = step_of(context)
         if step is not None and any(output.properties.is_asset for output in step.step.step_outputs):
             loaded = self.by_step.setdefault((step.run_id, step.step.key), {})
             loaded[context.asset_key] = Loaded(contract, days, _versions(lake, contract, days))

@@ -20,7 +20,7 @@ from opensky_assets.lake.manifest import DamagedRecord, fields_of, reading_field
 from opensky_assets.lake.parquet import DayFiles, split_days
 from opensky_assets.schemas import Contract
 from opensky_assets.schemas.contract import TIMESTAMP, Column
-from opensky_assets.storage.errors import LakeError, SourceError
+from opensky_assets.storage.errors import LakeError
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -48,7 +48,8 @@ class TableStore(Protocol):
         ...
 
     def write_table(self, contract: Contract, rows: pa.Table) -> None:
-        """Publish a table without days. Raises `Overtaken` where another run has published it meanwhile."""
+        """Publish a table without days; the last writer's rows stay. Raises `Overtaken` where another run publishes it
+        at the same moment."""
         ...
 
     def open_dataset(self, contract: Contract, days: Sequence[str] | None, known_rows: KnownRows) -> ds.Dataset:
@@ -96,7 +97,7 @@ class ParquetTables:
 
     def write_table(self, contract: Contract, rows: pa.Table) -> None:
         files = self.lake.files
-        with self.lake.run() as run:
+        with self.lake.run() as run, files.commit_lock(contract.path.replace("/", "-")):
             seen = files.token(contract.path)
             staged = run.folder(contract.name) / f"{contract.name}.parquet"
             pq.write_table(rows, staged, compression="zstd")
@@ -147,10 +148,10 @@ class ParquetTables:
         """The last writer's columns stay; days with other columns are read as these."""
         path, text = contract_path(contract.path), contract_to_json(contract)
         files = self.lake.files
-        before, seen = files.read_version(path)
-        if before == text.encode():
-            return
-        with self.lake.run() as run:
+        with self.lake.run() as run, files.commit_lock(contract.path.replace("/", "-")):
+            before, seen = files.read_version(path)
+            if before == text.encode():
+                return
             staged = run.folder("contract") / "contract.json"
             staged.write_text(text)
             files.swap(staged, path, seen)
@@ -164,11 +165,11 @@ class ParquetTables:
 
 
 def snapshot_of(lake: Lake, contract: Contract) -> str:
-    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `SourceError` if absent."""
+    """Version of a reference table: the first 12 hex digits of its file's SHA-256. Raises `NotMaterialized`."""
     try:
         return hashlib.sha256(lake.files.read(contract.path)).hexdigest()[:12]
     except FileNotFoundError:
-        raise SourceError(f"{contract.name} is not in the lake: materialize it first") from None
+        raise NotMaterialized(f"{contract.name} is not in the lake: materialize it first") from None
 
 
 def contract_path(table_path: str) -> str:

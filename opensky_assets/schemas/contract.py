@@ -45,7 +45,7 @@ class Column:
     maximum: float | None = None
     pattern: str | None = None
     """Only for texts: a regular expression that the text has to match, without look-around."""
-    pattern_reason: str = Reason.BAD_ICAO24
+    pattern_reason: str = Reason.UNEXPECTED_TEXT
     """The reason under which a text that does not match is quarantined."""
     strip: bool = False
     """Blanks around the text are padding, not content."""

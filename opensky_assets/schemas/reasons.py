@@ -19,6 +19,7 @@ class Reason(StrEnum):
     UNPARSABLE = "unparsable"  # a value that is not of its column's type (`column` names it)
     NULL_KEY = "null_key"  # a column that must not be empty is (`column` names it)
     BAD_ICAO24 = "bad_icao24"  # not six hexadecimal digits
+    UNEXPECTED_TEXT = "unexpected_text"  # a text that does not match the pattern of its column (tables of one's own)
     JUNK_ICAO24 = "junk_icao24"  # well formed, but a known placeholder (aircraft tables only)
     DAY_MISMATCH = "day_mismatch"  # a flight list's own `day` is not the UTC day of `lastseen`
     OUTSIDE_PERIOD = "outside_period"  # a day outside the period that the object's name gives, or outside the calendar

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from opensky_assets.schemas.contract import ICAO24_PATTERN, TIMESTAMP, Column, Contract
+from opensky_assets.schemas.reasons import Reason
 
 STATE_VECTORS = Contract(
     name="state_vectors",
@@ -19,6 +20,7 @@ STATE_VECTORS = Contract(
             "Transponder address, six hexadecimal digits in lower case",
             nullable=False,
             pattern=ICAO24_PATTERN,
+            pattern_reason=Reason.BAD_ICAO24,
             strip=True,
             lower=True,
         ),

@@ -207,12 +207,14 @@ class LocalStore:
                     return True  # written anew, it would count as changed
                 if replaces is None or self._item(path, key) != replaces:
                     return False
+            elif replaces is not None:
+                return False
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as staged:
-                staged.write(data)
-            os.chmod(staged.name, 0o644)
-            new = Path(staged.name)
+                new = Path(staged.name)
             try:
+                new.write_bytes(data)
+                new.chmod(0o644)
                 if replaces is None:
                     return name_first(new, path)
                 os.replace(new, path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from opensky_assets.storage.errors import ALREADY_THERE, NOT_THERE, broken_reads, code_of, s3_errors
+from opensky_assets.storage.errors import ALREADY_THERE, NOT_THERE, broken_reads, code_of, is_permanent, s3_errors
 
 STALL_S = 60
 """A connection may stand still for so long."""
@@ -86,7 +86,7 @@ class S3Place:
         """The bytes of a small object and its ETag, if it is there."""
         try:
             for attempt in Retrying(  # boto3 tries again to get an answer, not to read one that breaks off
-                retry=retry_if_exception(lambda error: isinstance(error, broken_reads()) and not code_of(error)),
+                retry=retry_if_exception(_breaks_off),
                 wait=wait_random_exponential(multiplier=0.1, max=5),
                 stop=stop_after_attempt(ATTEMPTS),
                 reraise=True,
@@ -95,7 +95,7 @@ class S3Place:
                     answer = self.client().get_object(**self.at(path))
                     body: bytes = answer["Body"].read()
         except s3_errors() as error:
-            if code_of(error) == "NoSuchKey":
+            if code_of(error) in NOT_THERE - {"NoSuchBucket"}:
                 return None
             raise
         return body, answer["ETag"]
@@ -128,6 +128,11 @@ class S3Place:
             else:
                 return str(answer["ETag"])
         return None
+
+
+def _breaks_off(error: BaseException) -> bool:
+    """Whether an answer broke off, so that a retry can help."""
+    return isinstance(error, broken_reads()) and not code_of(error) and not is_permanent(error)
 
 
 @cache

@@ -11,15 +11,14 @@ from typing import Any, BinaryIO, cast
 
 from opensky_assets.storage.errors import (
     CHANGED,
-    NO_RIGHT,
     NOT_THERE,
-    PERMANENT_S3_CODES,
     SOURCE,
     ObjectGone,
     SourceError,
     advice,
     broken_reads,
     code_of,
+    is_permanent,
     retry_after_s,
     s3_errors,
     status_of,
@@ -91,7 +90,7 @@ class S3Store:
             except s3_errors() as error:
                 attempt.failed(status_of(error))
                 pause = _pause_s(again, error)
-                if code_of(error) in PERMANENT_S3_CODES or again == RESUMES or pause > LONGEST_PAUSE_S:
+                if is_permanent(error) or again == RESUMES or pause > LONGEST_PAUSE_S:
                     raise _unreadable(self.place, item, error) from None
             finally:
                 attempt.end()
@@ -108,7 +107,7 @@ def _unreadable(place: S3Place, item: SourceObject, error: Exception) -> SourceE
     if code in CHANGED or code in NOT_THERE:
         return ObjectGone(f"{item.key}: changed or gone since {place.named} was listed; run again")
     told = f"{item.key} of {place.named} cannot be read: {advice(error, 'OPENSKY_SOURCE')}"
-    return SourceError(told) if code in NO_RIGHT else ObjectGone(told)
+    return SourceError(told) if is_permanent(error) else ObjectGone(told)
 
 
 class _Body(io.RawIOBase):
@@ -150,7 +149,7 @@ class _Body(io.RawIOBase):
                     self._at += len(data)
                     return data
             except broken_reads() as error:
-                if code_of(error) in PERMANENT_S3_CODES:
+                if is_permanent(error):
                     raise _unreadable(self._place, self._item, error) from None
                 broken = error
             self._drop()

@@ -96,11 +96,14 @@ def files_of(lake: Lake, contract: Contract, days: Iterable[str]) -> Files:
 
 
 @contextmanager
-def steady(lake: Lake, contract: Contract, files: Files) -> Iterator[None]:
-    """Where reading `files` fails since another run has replaced one of them meanwhile, raise `Overtaken`."""
+def steady(
+    lake: Lake, contract: Contract, files: Files, errors: tuple[type[Exception], ...] = (duckdb.Error, OSError)
+) -> Iterator[None]:
+    """Where reading `files` fails, with one of these `errors`, since another run has replaced one of them meanwhile,
+    raise `Overtaken`."""
     try:
         yield
-    except (duckdb.Error, OSError) as error:
+    except errors as error:
         now = files_of(lake, contract, files)
         broken = is_raw(contract) and lake.broken_keys(contract.name)
         if broken or now != files:

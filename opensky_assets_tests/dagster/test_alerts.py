@@ -127,14 +127,14 @@ def react(platform: Platform, failed: dg.ExecuteInProcessResult | dg.DagsterRun)
     event = entry.dagster_event
     run = platform.instance.get_run_by_id(failed.run_id)
     assert run is not None and event is not None
-    context = dg.build_run_status_sensor_context(
+    with dg.build_run_status_sensor_context(
         sensor_name="failure_alerts",
         dagster_instance=platform.instance,
         dagster_run=run,
         dagster_event=event,
         resources={"opensky": platform.opensky},
-    )
-    sensor(context.for_run_failure())  # type: ignore[operator]
+    ) as context:
+        sensor(context.for_run_failure())  # type: ignore[operator]
 
 
 def broken(platform: Platform, day: str) -> dg.ExecuteInProcessResult:

@@ -5,6 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pandas as pd
 import polars as pl
@@ -17,6 +18,7 @@ from opensky_assets.io_managers.frames import convert
 from opensky_assets.lake.tables import MaterializedButGone, NotMaterialized, ParquetTables
 from opensky_assets.schemas import ROUTES
 from opensky_assets_tests.buckets import let_others_in
+from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.lakes import LocalLake, write_days
 
 DAYS = ["2020-01-01", "2020-01-02", "2020-01-03"]
@@ -159,3 +161,11 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[s
     if rows:
         loaded = convert(ParquetTables(lake).open_dataset(ROUTES, None, nothing_known), pa.Table, lake)
         assert loaded.select(table.column_names).to_pylist() == table.to_pylist()
+
+
+def test_a_table_is_loaded_outside_a_run_too(platform: Platform) -> None:
+    write_days(platform.lake, ROUTES, TWO_DAYS.to_reader(), DAYS)
+    found = platform.definitions.load_asset_value(
+        dg.AssetKey("routes"), python_type=pl.DataFrame, instance=platform.instance, partition_key="2020-01-01"
+    )
+    assert found.height == 2

@@ -25,7 +25,7 @@ from opensky_assets.report.data import report_data
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.settings import load_settings
 from opensky_assets.storage.objects import LocalStore
-from opensky_assets.transforms.marts import manifests_of
+from opensky_assets.transforms.inputs import manifests_of
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_list
 from opensky_assets_tests.lakes import LocalLake

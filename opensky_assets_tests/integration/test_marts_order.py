@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import ENRICHED_FLIGHTS, Contract
 from opensky_assets.schemas.marts import AIRPORT_MOVEMENTS_HOURLY, AIRPORT_TRAFFIC, MARTS
-from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT
 from opensky_assets.transforms.marts import DbtTest, MartsReport, build_marts
+from opensky_assets.transforms.rows import daily_schema
 from opensky_assets_tests.dbt_models import CompiledModels, compile_models
 from opensky_assets_tests.lakes import LocalLake, write_days
 
@@ -66,7 +66,7 @@ day_flights = st.lists(
 def put(lake: LocalLake, day: str, flights: Sequence[tuple]) -> None:
     """The day's flights as they are now; none at all takes the day's file away."""
     rows = sorted((flight(day, *given) for given in flights), key=lambda row: (row["lastseen"], row["icao24"]))
-    table = pa.Table.from_pylist(rows, schema=FLIGHT_ENRICHMENT.schema)
+    table = pa.Table.from_pylist(rows, schema=daily_schema(ENRICHED_FLIGHTS))
     write_days(lake, ENRICHED_FLIGHTS, table.to_reader(), [day])
 
 

@@ -19,8 +19,9 @@ class SparkGaveUp(Exception):
 
 
 def reason_of(error: Py4JJavaError) -> str:
-    """The first line of what Java says."""
-    return str(error.java_exception.getMessage()).strip().splitlines()[0]
+    """The first line of what Java says, or the name of its error where it says nothing."""
+    message = str(error.java_exception.getMessage() or "").strip() or str(error.java_exception.getClass().getName())
+    return message.splitlines()[0]
 
 
 @contextmanager

@@ -7,22 +7,29 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from opensky_assets.engines.spark.errors import gave_up
+from opensky_assets.engines.spark.errors import SparkGaveUp, gave_up
 from opensky_assets.engines.spark.tables import table_frame
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS, Contract
 from opensky_assets.transforms.flights import Made, counts_of, objects_of
-from opensky_assets.transforms.inputs import Work
+from opensky_assets.transforms.inputs import Work, steady
 from opensky_assets.transforms.reconcile import EPOCH_US_FUNCTION, reconcile
 from opensky_assets.transforms.rows import conform, daily_schema
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def flights_on_spark(session: SparkSession, lake: Lake, work: Work) -> Made:
     """The flights of the days of `work`; the driver gets their rows, day by day, since a day has some 100,000."""
+    from pyspark.errors import AnalysisException
+
+    with steady(lake, FLIGHTS, work.files, (AnalysisException, SparkGaveUp)):
+        return _reconciled(session, lake, work)
+
+
+def _reconciled(session: SparkSession, lake: Lake, work: Work) -> Made:
     import ibis  # its part for Spark imports pyspark
     from pyspark.sql import functions as F
 
@@ -38,8 +45,11 @@ def flights_on_spark(session: SparkSession, lake: Lake, work: Work) -> Made:
     raw = table_frame(session, lake, FLIGHTS, paths).withColumn("file_name", F.col("_metadata.file_name"))
     raw.join(F.broadcast(objects), "file_name").drop("file_name").createOrReplaceTempView("records")
 
+    kept: list[DataFrame] = []
+
     def keep(name: str, table: ir.Table) -> ir.Table:
-        session.sql(connection.compile(table)).cache().createOrReplaceTempView(f"reconcile_{name}")
+        kept.append(session.sql(connection.compile(table)).cache())
+        kept[-1].createOrReplaceTempView(f"reconcile_{name}")
         return connection.table(f"reconcile_{name}")
 
     found = reconcile(connection.table("records"), days, keep)
@@ -52,4 +62,6 @@ def flights_on_spark(session: SparkSession, lake: Lake, work: Work) -> Made:
     with gave_up():
         counts = counts_of(tuple(row) for row in session.sql(connection.compile(found.counts)).collect())
         flights, superseded = rows(found.flights, CORE_FLIGHTS), rows(found.superseded, SUPERSEDED_FLIGHTS)
+    for frame in kept:
+        frame.unpersist()
     return Made(flights.to_reader(), lambda: superseded, counts)

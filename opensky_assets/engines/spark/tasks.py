@@ -43,7 +43,7 @@ def run_tasks(
         try:
             result = call(item)
         except LakeError as error:  # as a value: Spark would try it four times and hide what it says
-            return _LakeTrouble(str(error))
+            return _LakeTrouble(error)
         if measure:
             heard.add([measure(result)])
         return result
@@ -85,10 +85,10 @@ class _Appending:
 
 @dataclass(frozen=True)
 class _LakeTrouble:
-    message: str
+    error: LakeError
 
 
 def _result(found: Result | _LakeTrouble) -> Result:
     if isinstance(found, _LakeTrouble):
-        raise LakeError(found.message)
+        raise found.error
     return found

@@ -156,6 +156,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("name", "core", "dataset core: the name is taken"),
         ("name", "flights", "dataset flights: another dataset of this name is registered"),
         ("partitions", "none", "names days in"),
+        ("columns.tmpc.type", ["text"], "columns.tmpc.type: ['text'] must be one of text, "),
     ],
 )
 def test_a_wrong_entry_is_told_in_one_line(path: str, value: object, told: str, tmp_path: Path) -> None:

@@ -197,3 +197,8 @@ def test_a_header_tells_a_table_whose_keys_do_not(tmp_path: Path) -> None:
     sync_days(dataset.contract, asked.days, bucket, lake, SETTINGS, TODAY, lambda text: None)
     assert watch.days() == [("2022-06-25", "2022-06-25", ("log",)), ("2022-06-27", "2022-06-27", ("log",))]
     assert watch.days() == []
+
+
+def test_an_empty_period_has_no_partitions():
+    empty = Period(date(2022, 6, 2), date(2022, 6, 1))
+    assert [kind.keys_of(empty) for kind in Partitions] == [[], [], []]

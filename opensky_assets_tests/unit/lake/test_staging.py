@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from opensky_assets.lake.parquet import DayFiles
+from opensky_assets.storage.files import LocalFiles
 from opensky_assets.storage.staging import staging
 
 
@@ -48,3 +49,8 @@ def test_what_was_written_while_its_run_ended_goes_with_the_next(tmp_path):
         with staging(root) as (_, alone):
             assert not alone and alive.path.is_dir() and not (root / "20220625T000000-1-abc").exists()
     assert not root.exists()
+
+
+def test_errors_of_the_work_of_a_run_are_its_own(tmp_path):
+    with pytest.raises(ConnectionResetError, match="elsewhere"), LocalFiles(tmp_path).run():
+        raise ConnectionResetError("elsewhere")
