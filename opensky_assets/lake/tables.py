@@ -1,5 +1,7 @@
-"""Tables as rows: whole days written, any days read. `TableStore` is what others rely on, and what a store of another
-format would have to be; `ParquetTables` is the lake's."""
+"""Tables as rows: whole days are written, any days are read.
+
+`TableStore` is what others rely on, and what a store of another format would have to be; `ParquetTables` is the lake's.
+"""
 
 from __future__ import annotations
 

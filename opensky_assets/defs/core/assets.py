@@ -7,7 +7,7 @@ import dagster as dg
 from opensky_assets.io_managers.metadata import add_previews, lineage, table_metadata
 from opensky_assets.lake.days import DayRows
 from opensky_assets.lake.tables import snapshot_of
-from opensky_assets.partitions import DAILY, SINGLE_RUN, day_event, materialized_days
+from opensky_assets.partitions import DAILY, day_event, materialized_days
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -56,7 +56,6 @@ def reconciled(
     group_name="core",
     kinds={"parquet", "duckdb", "spark", "ibis"},
     partitions_def=DAILY,
-    backfill_policy=SINGLE_RUN,
     deps=["raw_flights"],
     pool="spark",
     code_version=CORE_FLIGHTS.version,
@@ -111,7 +110,6 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         group_name="core",
         kinds={"parquet", "duckdb", "spark", "ibis"},
         partitions_def=DAILY,
-        backfill_policy=SINGLE_RUN,
         deps=[next(t.name for t in tables() if t.contract is what.raw), *(r.name for r in what.references)],
         pool="spark",
         code_version=what.result.version,

@@ -10,7 +10,7 @@ from opensky_assets.datasets import Dataset, registered
 from opensky_assets.ingest.kernel import CODE_VERSION
 from opensky_assets.ingest.sync import SyncReport, sync_days
 from opensky_assets.io_managers.metadata import day_metadata, table_metadata
-from opensky_assets.partitions import NO_EVENTS, PARTITIONS, SINGLE_RUN, materialized_days
+from opensky_assets.partitions import NO_EVENTS, PARTITIONS, materialized_days
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
@@ -26,7 +26,6 @@ def raw_asset(dataset: Dataset) -> dg.AssetsDefinition:
         group_name="raw",
         kinds={"parquet", "polars"},
         partitions_def=by,
-        backfill_policy=SINGLE_RUN if by else None,
         pool="source",
         code_version=f"{CODE_VERSION}.{contract.version}",
         description=contract.description,
