@@ -11,6 +11,9 @@ import httpx
 HEARTBEATS_S = 25
 """Executors report their memory every ten seconds: a short run is over before they have."""
 
+ANSWER_S = 60
+"""Spark's pages may take so long to answer: the first request starts them, on a machine that the run keeps busy."""
+
 RESIDENT = ("ProcessTreeJVMRSSMemory", "ProcessTreePythonRSSMemory", "ProcessTreeOtherRSSMemory")
 
 
@@ -37,7 +40,7 @@ def executors_used(pages: str | None, application: str) -> Executors:
     until = time.monotonic() + HEARTBEATS_S
     while True:
         try:
-            answer = httpx.get(address, timeout=10, trust_env=False)
+            answer = httpx.get(address, timeout=ANSWER_S, trust_env=False)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             return Executors(0, None, None, (f"executor_task_s, executor_peak_bytes: {address}: {error}",))
