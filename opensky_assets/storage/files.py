@@ -166,10 +166,6 @@ class Files(Protocol):
         ...
 
 
-_OF_WRITING = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS}
-"""What the operating system says of a file that cannot be written."""
-
-
 def _explain(error: OSError, root: Path) -> LakeError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return LakeError(f"no space left on the disk of the lake {root}; free some or set OPENSKY_LAKE, then run again")
@@ -184,6 +180,8 @@ def _writing(root: Path) -> Iterator[None]:
     """Turn what the operating system says of a write into what the user can do about it."""
     try:
         yield
+    except (ConnectionError, TimeoutError):  # of a server that the caller's work talks to: transient, and no disk's
+        raise
     except OSError as error:
         raise _explain(error, root) from error
 
@@ -386,14 +384,9 @@ class LocalFiles:
     @contextmanager
     def run(self) -> Iterator[tuple[Staging, float | None]]:
         started = time.time()
-        try:
-            with staging(self.root / "_staging") as (run, alone):
-                # Another live run may be about to publish a file, and then the manifest that names it.
-                yield run, started if alone else None
-        except OSError as error:  # of the staging, or of the caller's work: that can be about anything
-            if error.errno in _OF_WRITING:
-                raise _explain(error, self.root) from error
-            raise
+        with _writing(self.root), staging(self.root / "_staging") as (run, alone):
+            # Another live run may be about to publish a file, and then the manifest that names it.
+            yield run, started if alone else None
 
     def leftovers_before(self) -> float | None:
         now = time.time()

@@ -51,6 +51,6 @@ def test_what_was_written_while_its_run_ended_goes_with_the_next(tmp_path):
     assert not root.exists()
 
 
-def test_errors_of_the_work_of_a_run_are_its_own(tmp_path):
+def test_a_connection_that_breaks_in_a_run_is_no_error_of_the_disk(tmp_path):
     with pytest.raises(ConnectionResetError, match="elsewhere"), LocalFiles(tmp_path).run():
         raise ConnectionResetError("elsewhere")
