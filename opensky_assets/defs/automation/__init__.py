@@ -29,7 +29,7 @@ def automation(
         schedules=[
             weekly(
                 "aircraft_tables_weekly",
-                dg.define_asset_job("aircraft_tables", [AIRCRAFT_DATABASE.name]),
+                dg.define_asset_job("aircraft_tables", dg.AssetSelection.assets(AIRCRAFT_DATABASE.name)),
                 "0 5 * * 1",
                 status,
                 "Each Monday, also where the source has announced nothing",
