@@ -107,7 +107,7 @@ def test_a_reader_sees_each_object_whole_while_two_runs_follow_a_changing_source
     bucket, root = tmp_path / "bucket", tmp_path / "lake"
     for hour in HOURS:
         write_version(bucket, hour, 1)
-    runs = [start(bucket, root, seconds=6), start(bucket, root, seconds=6)]
+    runs = [start(bucket, root, seconds=10), start(bucket, root, seconds=10)]
     go(runs)
     seen: set[int] = set()
     version, reads, changed = 1, 0, time.monotonic()
