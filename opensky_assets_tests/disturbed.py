@@ -20,7 +20,7 @@ import duckdb
 
 from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.plan import RAW_TABLES, make_plan
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.lake.prune import find, remove
@@ -32,6 +32,7 @@ from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT
 from opensky_assets.transforms.verify import verify
 from opensky_assets_tests.buckets import put
 from opensky_assets_tests.flight_lists import HEADER, flight, write_aircraft
+from opensky_assets_tests.lakes import publish_airports
 from opensky_assets_tests.services.engines import core
 
 DAYS, TODAY = ["2020-01-01", "2020-01-02", "2020-01-03"], date(2020, 2, 1)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from opensky_assets.ingest.airports import airports_table
 from opensky_assets.lake import Held, Lake, Manifest, Staging
 from opensky_assets.lake.days import DayRows
 from opensky_assets.lake.tables import ParquetTables
-from opensky_assets.schemas import Contract
+from opensky_assets.schemas import AIRPORTS, Contract
 from opensky_assets.storage.files import LocalFiles
 
 
@@ -48,3 +49,10 @@ def write_days(
     """Publish days of a table that is made of nothing; the rows, and the first rows, of each that has any."""
     done, heads = ParquetTables(lake).write_days(contract, DayRows(reader, {day: {} for day in days}))
     return {day: record.rows for day, record in done.records.items() if record.rows}, heads
+
+
+def publish_airports(lake: Lake) -> pa.Table:
+    """Publish the airports, as their asset does."""
+    table = airports_table()
+    ParquetTables(lake).write_table(AIRPORTS, table)
+    return table

@@ -14,9 +14,8 @@ import pyarrow as pa
 
 from opensky_assets.lake import Lake
 from opensky_assets.lake.warehouse import quoted
-from opensky_assets.transforms.rows import conform
+from opensky_assets.transforms.rows import BATCH_ROWS, conform
 
-BATCH_ROWS = 100_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

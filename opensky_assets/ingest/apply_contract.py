@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from opensky_assets.calendar import Period
+from opensky_assets.calendar import NO_DAY, Period
 from opensky_assets.ingest.layout import Layout
 from opensky_assets.ingest.lines import AT, Lines
 from opensky_assets.ingest.rejects import REJECTS, raw_text, rejects_frame
 from opensky_assets.ingest.values import BAD, DAY_S, YEAR_1_S, YEAR_10000_S, as_contract, epoch
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas.contract import ICAO24_PATTERN, Column
 from opensky_assets.schemas.reasons import Reason
 from opensky_assets.schemas.types import Kind

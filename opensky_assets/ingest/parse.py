@@ -15,7 +15,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from opensky_assets.calendar import Period
+from opensky_assets.calendar import NO_DAY, Period
 from opensky_assets.ingest.apply_contract import apply_contract
 from opensky_assets.ingest.blocks import Block
 from opensky_assets.ingest.csv_format import CSV
@@ -23,7 +23,6 @@ from opensky_assets.ingest.formats import Format, NeedsALook
 from opensky_assets.ingest.layout import Layout
 from opensky_assets.ingest.lines import AT, Lines
 from opensky_assets.ingest.rejects import REJECTS, raw_text, rejects_frame
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas.reasons import Reason
 
 

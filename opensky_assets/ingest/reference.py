@@ -10,21 +10,20 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from polars.exceptions import PanicException
 
+from opensky_assets.calendar import NO_DAY
 from opensky_assets.ingest.aircraft import AircraftTable, NotAnAircraftTable, merge_aircraft_tables, read_aircraft_table
-from opensky_assets.ingest.airports import airports_table
 from opensky_assets.ingest.container import UNPACKING_ERRORS, CountingReader, plain
 from opensky_assets.ingest.kernel import CODE_VERSION, require_whole
 from opensky_assets.ingest.plan import Status, make_plan
 from opensky_assets.ingest.refused import Refused, failed, held_back
 from opensky_assets.ingest.runner import NOT_AN_OBJECTS_TROUBLE, Report, persistently
 from opensky_assets.lake import Counts, Held, Lake, Manifest, OutputFile, Staging
-from opensky_assets.lake.manifest import NO_DAY, OTHER_MEMBERS
-from opensky_assets.lake.tables import ParquetTables, snapshot_of
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, Reason
+from opensky_assets.lake.manifest import OTHER_MEMBERS
+from opensky_assets.lake.tables import snapshot_of
+from opensky_assets.schemas import AIRCRAFT_DATABASE, Reason
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.errors import SourceError
@@ -191,10 +190,3 @@ def _commit(
     )
     with lake.committing(manifest.table, source) as seen:
         lake.commit(manifest, staged, run, seen)
-
-
-def publish_airports(lake: Lake) -> pa.Table:
-    """Publish the airports of the installed `airportsdata`; the table as published."""
-    table = airports_table()
-    ParquetTables(lake).write_table(AIRPORTS, table)
-    return table

@@ -9,11 +9,10 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from opensky_assets.calendar import Partitions
+from opensky_assets.calendar import NO_DAY, Partitions
 from opensky_assets.ingest.rejects import rejects_frame
 from opensky_assets.lake import Held, Staging
 from opensky_assets.lake.lake import HELD
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.parquet import DayFiles
 from opensky_assets.schemas import QUARANTINE, Reason
 from opensky_assets.storage.objects import SourceObject

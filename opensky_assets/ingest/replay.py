@@ -7,11 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
+from opensky_assets.calendar import NO_DAY
 from opensky_assets.ingest.plan import RAW_TABLES, make_plan, require_space
 from opensky_assets.ingest.runner import Report, ingest_objects
 from opensky_assets.ingest.sync import task_of
 from opensky_assets.lake import Held, Lake, Manifest
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from opensky_assets.lake import Lake
+from opensky_assets.transforms.rows import BATCH_ROWS
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -38,9 +39,6 @@ def convert(dataset: "ds.Dataset", wanted: Any, lake: Lake) -> Any:
     if wanted in (pa.Table, Any):
         return dataset.to_table()
     raise TypeError(f"cannot load a table as {wanted}: annotate the input as {KINDS}")
-
-
-BATCH_ROWS = 100_000
 
 
 def reader_of(frame: Any) -> pa.RecordBatchReader:

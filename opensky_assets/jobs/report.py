@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from opensky_assets.calendar import Partitions, ranges_of
+from opensky_assets.calendar import NO_DAY, Partitions, ranges_of
 from opensky_assets.console import printable
 from opensky_assets.datasets import dataset_named
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, lake_bytes, tables_by
 from opensky_assets.ingest.replay import Replay
 from opensky_assets.lake import Counts, Lake
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.prune import Pruning
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings

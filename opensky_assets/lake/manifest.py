@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from opensky_assets.calendar import NO_DAY as NO_DAY
 from opensky_assets.calendar import Period, key_in
 from opensky_assets.storage.errors import LakeError
 from opensky_assets.storage.objects import SourceObject

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from opensky_assets.calendar import last_day_of
+from opensky_assets.calendar import NO_DAY, last_day_of
 from opensky_assets.lake.lake import Lake
-from opensky_assets.lake.manifest import NO_DAY, Held, Manifest
+from opensky_assets.lake.manifest import Held, Manifest
 
 UNNAMED = "no manifest names it"
 

@@ -145,7 +145,8 @@ class S3Files:
 
     def folders(self, folder: str) -> list[str]:
         prefix = self.place.key(f"{folder}/")
-        pages = self._ask(lambda _: list(self.place.list(f"{folder}/", Delimiter="/")))
+        with self._explain():
+            pages = list(self.place.list(f"{folder}/", Delimiter="/"))
         return [p["Prefix"][len(prefix) : -1] for page in pages for p in page.get("CommonPrefixes", ())]
 
     def _head(self, path: str) -> dict[str, Any] | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from opensky_assets.calendar import NO_DAY
 from opensky_assets.datasets import daily_contracts
 from opensky_assets.lake import Lake
-from opensky_assets.lake.manifest import NO_DAY, Manifest
+from opensky_assets.lake.manifest import Manifest
 from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_STATES
 from opensky_assets.transforms.inputs import manifests_of
 

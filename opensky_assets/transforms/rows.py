@@ -8,6 +8,9 @@ import pyarrow as pa
 
 from opensky_assets.schemas import Contract
 
+BATCH_ROWS = 100_000
+"""Rows that DuckDB hands over at a time."""
+
 
 def daily_schema(contract: Contract) -> pa.Schema:
     """`day`, then the columns of the contract."""

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from opensky_assets.checks.core import flights_not_accounted_for, lost_or_doubled
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.report.data import report_data
 from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
@@ -28,7 +28,7 @@ from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
 from opensky_assets_tests.containers import hour_tar
 from opensky_assets_tests.dbt_models import CompiledModels, compile_models
 from opensky_assets_tests.flight_lists import flight, write_list
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, publish_airports
 from opensky_assets_tests.services.engines import core
 from opensky_assets_tests.state_files import HEADER, answered, epoch, state, write_hour, write_poll
 

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake.connect import connect
 from opensky_assets.resources.dbt import DbtResource
@@ -20,7 +20,7 @@ from opensky_assets.settings import load_settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.marts import MartsReport, build_marts
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, publish_airports
 from opensky_assets_tests.services.engines import core
 
 pytestmark = [needs_shared_data, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -25,7 +25,7 @@ from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
 from dagster._core.test_utils import create_run_for_test, freeze_time
 from dagster._daemon.sensor import execute_sensor_iteration
 
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import FLIGHTS, STATE_VECTORS, Contract
@@ -35,6 +35,7 @@ from opensky_assets_tests.buckets import put
 from opensky_assets_tests.dagster.conftest import Platform, platform  # noqa: F401
 from opensky_assets_tests.dagster.test_automation import ROOT, Ticks, daemon, days, names
 from opensky_assets_tests.flight_lists import AIRCRAFT, HEADER, flight
+from opensky_assets_tests.lakes import publish_airports
 from opensky_assets_tests.state_files import HEADER as STATE_HEADER
 from opensky_assets_tests.state_files import answered, epoch, state
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import FLIGHTS
 from opensky_assets.settings import load_settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.commands import Place
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
-from opensky_assets_tests.lakes import LocalLake
+from opensky_assets_tests.lakes import LocalLake, publish_airports
 
 pytestmark = pytest.mark.slow
 

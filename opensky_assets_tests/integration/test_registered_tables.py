@@ -18,14 +18,13 @@ import pytest
 
 from opensky_assets import connect
 from opensky_assets.benchmark.selection import objects_of
-from opensky_assets.calendar import ALL
+from opensky_assets.calendar import ALL, NO_DAY
 from opensky_assets.datasets import registered_within
 from opensky_assets.definitions import build_definitions
 from opensky_assets.ingest.plan import Plan, Status, make_plan
 from opensky_assets.ingest.replay import replay
 from opensky_assets.jobs.report import plan_lines, summary_lines
 from opensky_assets.jobs.tables import column_lines, table_lines
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.lake.prune import find, past
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import Reason

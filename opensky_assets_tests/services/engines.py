@@ -12,7 +12,7 @@ import duckdb
 from opensky_assets.engines.engine import Engine
 from opensky_assets.engines.local import LocalEngine
 from opensky_assets.engines.spark.engine import SparkEngine
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.lake.days import DayRows
@@ -23,6 +23,7 @@ from opensky_assets.storage.objects import open_source
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import publish_flights, work_on_flights
 from opensky_assets.transforms.inputs import work_on_enrichment
+from opensky_assets_tests.lakes import publish_airports
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -14,7 +14,7 @@ import pytest
 
 from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.plan import RAW_TABLES, make_plan
-from opensky_assets.ingest.reference import publish_airports, sync_aircraft
+from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake, LakeError, open_lake
 from opensky_assets.lake.prune import find, remove
@@ -24,6 +24,7 @@ from opensky_assets.storage import s3_files
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.verify import verify
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
+from opensky_assets_tests.lakes import publish_airports
 from opensky_assets_tests.services.conftest import S3Server
 from opensky_assets_tests.services.engines import core
 from opensky_assets_tests.services.holding_proxy import HoldingProxy

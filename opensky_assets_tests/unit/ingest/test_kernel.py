@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from isal import igzip
 
-from opensky_assets.calendar import Period
+from opensky_assets.calendar import NO_DAY, Period
 from opensky_assets.ingest.kernel import CODE_VERSION, Task, ingest_object
 from opensky_assets.lake import Held, Manifest
-from opensky_assets.lake.manifest import NO_DAY
 from opensky_assets.schemas import FLIGHTS, QUARANTINE, STATE_VECTORS, Reason
 from opensky_assets.sources.keys import read_key
 from opensky_assets.storage.errors import ObjectGone
