@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 HEARTBEATS_S = 25
 """Executors report their memory every ten seconds: a short run is over before they have."""
 
@@ -36,6 +34,8 @@ def executors_used(pages: str | None, application: str) -> Executors:
     """Of the application whose pages are at that address."""
     if pages is None:
         return Executors(0, None, None, ("executor_task_s, executor_peak_bytes: Spark's pages are switched off",))
+    import httpx
+
     address = f"{pages}/api/v1/applications/{application}/allexecutors"
     until = time.monotonic() + HEARTBEATS_S
     while True:

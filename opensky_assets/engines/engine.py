@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from opensky_assets.engines.local import LocalEngine
 from opensky_assets.ingest.kernel import Task
 from opensky_assets.ingest.runner import Outcome, Report
 from opensky_assets.lake import Lake, Staging
@@ -43,6 +42,8 @@ def open_engine(settings: Settings, session: Callable[[], SparkSession] | None =
     """The engine of `OPENSKY_ENGINE`. Where it is Spark, `session` gives its session; by default one is started, or the
     one of this process is taken. Raises `SparkUnavailable`."""
     if settings.engine == "local":
+        from opensky_assets.engines.local import LocalEngine
+
         return LocalEngine(settings.workers)
     from opensky_assets.engines.spark.engine import SparkEngine
     from opensky_assets.engines.spark.session import start_session

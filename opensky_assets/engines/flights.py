@@ -13,9 +13,9 @@ from opensky_assets.engines.chunks import chunks_of_days
 from opensky_assets.engines.on_duckdb import create_view, open_duckdb
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
-from opensky_assets.transforms.flights import Made, counts_of, objects_of
+from opensky_assets.transforms.flights import REACH_DAYS, Made, counts_of, objects_of
 from opensky_assets.transforms.inputs import Work, steady
-from opensky_assets.transforms.reconcile import REACH_DAYS, daily_batches, reconcile_on_duckdb
+from opensky_assets.transforms.reconcile import daily_batches, reconcile_on_duckdb
 from opensky_assets.transforms.rows import daily_schema
 
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import dagster as dg
 import duckdb
-import httpx
 
 from opensky_assets.engines.spark.errors import SparkGaveUp, SparkUnavailable
 from opensky_assets.ingest.runner import WorkerDied
@@ -32,7 +31,6 @@ TRANSIENT = (
     WorkerDied,
     ConnectionError,
     TimeoutError,
-    httpx.TransportError,
 )
 """A retry can help. Some are subclasses of `PERMANENT`, and transient all the same."""
 
@@ -44,7 +42,9 @@ before it raises."""
 
 def is_transient(error: Exception) -> bool:
     """Whether a retry can help."""
-    if isinstance(error, TRANSIENT):
+    import httpx
+
+    if isinstance(error, (*TRANSIENT, httpx.TransportError)):
         return True
     return isinstance(error, OSError | duckdb.Error) and TRANSIENT_ARROW_TEXT.search(str(error)) is not None
 

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from opensky_assets.storage.errors import SourceError
+
+if TYPE_CHECKING:
+    import httpx
 
 TERMS = (
     "OpenSky's data is for research, education and non-profit use, and may not be redistributed; a product or an "
@@ -54,6 +56,12 @@ class Credentials:
     client_secret: SecretStr
 
 
+def _new_client() -> httpx.Client:
+    import httpx
+
+    return httpx.Client()
+
+
 def credits_of(begin: datetime, end: datetime) -> int:
     """What a question about flights costs: 4 up to a day, 30 for more."""
     return 4 if (end - begin).total_seconds() < 86_400 else 30
@@ -78,7 +86,7 @@ class OpenSkyApi:
     on_spent: Callable[[int], None] = field(default=lambda spent: None, repr=False)
     """Told what is spent in all, before each request."""
     report: Callable[[str], None] = field(default=lambda text: None, repr=False)
-    transport: httpx.Client = field(default_factory=httpx.Client, repr=False)
+    transport: httpx.Client = field(default_factory=_new_client, repr=False)
     _token: SecretStr | None = field(default=None, repr=False)
     _token_ends: float = field(default=0, repr=False)
 
@@ -208,6 +216,8 @@ class OpenSkyApi:
     def _send(self, request: httpx.Request, ends: float) -> tuple[int, httpx.Headers, bytes]:
         """One exchange, over at `ends` however slowly the bytes come. What went wrong is told without the request,
         which holds secrets."""
+        import httpx
+
         request.extensions["timeout"] = httpx.Timeout(min(self.stall, max(ends - time.monotonic(), 0.001))).as_dict()
         try:
             answer = self.transport.send(request, stream=True)

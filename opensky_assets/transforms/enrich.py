@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import ibis
-import ibis.expr.datatypes as dt
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING
 
 from opensky_assets.schemas import (
     AIRCRAFT_DATABASE,
@@ -19,13 +16,15 @@ from opensky_assets.schemas import (
     Contract,
 )
 
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
 
 AIRLINE_CALLSIGN = "^[A-Z]{3}[0-9]"
 """An airline's callsign: its three-letter ICAO designator, then a flight identification that starts with a digit."""
 
-UTC = dt.Timestamp(timezone="UTC", scale=6)
 STATE_PLANE = tuple(
     name
     for name in ENRICHED_STATES.schema.names
@@ -34,13 +33,10 @@ STATE_PLANE = tuple(
 """Columns of the aircraft database that a state vector gets."""
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, UTC), dt.Timestamp(scale=6)))
-def local_time(timezone, instant):  # type: ignore[no-untyped-def]
-    """DuckDB's `timezone(name, timestamptz)`: the wall clock there at that instant."""
-
-
 def great_circle_km(lat1: ir.Value, lon1: ir.Value, lat2: ir.Value, lon2: ir.Value) -> ir.Value:
     """Great-circle distance in km between two points in degrees (haversine)."""
+    import ibis
+
     phi1, phi2 = lat1.radians(), lat2.radians()
     half_dphi, half_dlambda = (phi2 - phi1) / 2, (lon2 - lon1).radians() / 2
     h = half_dphi.sin() * half_dphi.sin() + phi1.cos() * phi2.cos() * half_dlambda.sin() * half_dlambda.sin()
@@ -54,6 +50,10 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
     `aircraft` has one row an icao24 and `airports` one row a code, so that no join doubles a flight; all are left
     joins, so that none loses one.
     """
+    import ibis
+
+    from opensky_assets.transforms.instants import UTC, local_time
+
     plane = aircraft.select(
         "icao24", "manufacturername", "manufacturericao", "model", "operator", "operatoricao"
     ).rename(aircraft_icao24="icao24")
@@ -89,6 +89,8 @@ def enrich_states(states: ir.Table, aircraft: ir.Table, snapshot: str) -> ir.Tab
 
     `aircraft` has one row an icao24, and it is a left join, so no state is doubled or lost.
     """
+    import ibis
+
     plane = aircraft.select("icao24", *STATE_PLANE).rename(aircraft_icao24="icao24")
     t = states.left_join(plane, states.icao24 == plane.aircraft_icao24)
     t = t.mutate(aircraft_matched=t.aircraft_icao24.notnull(), aircraft_snapshot=ibis.literal(snapshot))

@@ -18,7 +18,11 @@ from opensky_assets.schemas import CORE_FLIGHTS, FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.sources.keys import is_flight_answer
 from opensky_assets.storage.errors import Overtaken
 from opensky_assets.transforms.inputs import Files, Work, manifests_of, raw_versions, work_on
-from opensky_assets.transforms.reconcile import API, LIST, REACH_DAYS
+
+REACH_DAYS = 1
+"""Days before and after a flight's own whose list flights can supersede it."""
+
+LIST, API = "list", "api"
 
 MEASURES = ("inputs", "flights", "repeated", "superseded")
 

@@ -29,13 +29,9 @@ import pyarrow as pa
 
 from opensky_assets.schemas import FLIGHTS, Contract
 from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
-from opensky_assets.transforms.enrich import UTC
+from opensky_assets.transforms.flights import API, LIST, REACH_DAYS
+from opensky_assets.transforms.instants import UTC
 from opensky_assets.transforms.rows import BATCH_ROWS, conform, daily_schema
-
-REACH_DAYS = 1
-"""Days before and after a flight's own whose list flights can supersede it."""
-
-LIST, API = "list", "api"
 
 EPOCH_US_FUNCTION = """
     CREATE OR REPLACE TEMPORARY FUNCTION epoch_us(instant TIMESTAMP) RETURNS BIGINT RETURN unix_micros(instant)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import ibis
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING
 
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import Contract
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def _micros(instant: datetime) -> int:
 
 def first_of_each(rows: ir.Table, contract: Contract, file: str) -> ir.Table:
     """Of rows with an equal key the one whose `file` comes first, then by the other columns; without that column."""
+    import ibis
+
     others = [ibis.asc(rows[name], nulls_first=False) for name in contract.schema.names if name not in contract.key]
     rank = ibis.row_number().over(group_by=list(contract.key), order_by=[rows[file], *others])
     ranked = rows.mutate(rank_of_key=rank)

@@ -15,7 +15,10 @@ from opensky_assets.resources.opensky import OpenSkyResource
 
 CONTRACTS = contracts()
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("pyspark", "dagster_pyspark", "dagster_aws", "boto3", "dagster_dbt", "dbt", "pandas", "matplotlib")
+HEAVY = (
+    *("pyspark", "dagster_pyspark", "dagster_aws", "boto3", "dagster_dbt", "dbt", "pandas", "matplotlib"),
+    *("ibis", "httpx"),
+)
 
 
 def test_loading_imports_nothing_heavy() -> None:

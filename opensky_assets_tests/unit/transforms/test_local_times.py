@@ -9,7 +9,7 @@ import duckdb
 import ibis
 
 from opensky_assets.ingest.airports import airports_table
-from opensky_assets.transforms.enrich import UTC, local_time
+from opensky_assets.transforms.instants import UTC, local_time
 
 DAYS = ["2019-03-31", "2019-10-27"]
 """Clocks go forward and back in Europe."""
