@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from opensky_assets.cli import _parser
+from opensky_assets.cli.app import command_line
 from opensky_assets.settings import variables
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -63,11 +63,16 @@ def test_settings_and_commands_exist(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert {name for name in service.get("environment", {}) if name.startswith("OPENSKY_")} <= {*variables()}
         if service["image"] == "opensky-assets" and "entrypoint" not in service:
-            _parser().parse_args(service["command"])
+            parse(service["command"])
     for unit in UNITS:
         program, *arguments = read(unit)["Service"]["ExecStart"].split()
         assert program.endswith("/opensky-assets")
-        _parser().parse_args(arguments)
+        parse(arguments)
+
+
+def parse(arguments: list[str]) -> None:
+    name, *options = arguments
+    command_line().commands[name].make_context(name, options)
 
 
 def test_units_run_as_a_user_of_their_own() -> None:

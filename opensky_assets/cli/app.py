@@ -1,0 +1,122 @@
+"""Runs one command of those that the modules of `commands/` have."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+import typer
+from dotenv import load_dotenv
+from typer.core import TyperCommand, TyperGroup
+
+from opensky_assets.cli import commands
+from opensky_assets.cli.panels import PANELS
+from opensky_assets.console import error, show_warnings
+
+PROGRAM = "opensky-assets"
+INTERRUPTED = 130
+BROKEN_PIPE = 128 + 13
+"""As a program that SIGPIPE ended."""
+
+
+class Commands(TyperGroup):
+    """The group of all commands: what a user can mend is one line of an error, without a traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """By panels, so that those of one family stand together."""
+
+        def panel(name: str) -> int:
+            command = self.commands[name]
+            shown = command.rich_help_panel if isinstance(command, TyperCommand | TyperGroup) else None
+            return PANELS.index(shown) if shown in PANELS else len(PANELS)
+
+        return sorted(super().list_commands(ctx), key=panel)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except KeyboardInterrupt:
+            error("stopped; what is published stays, run the same command again to go on")
+            return INTERRUPTED
+        except BrokenPipeError:
+            try:
+                sys.stdout.flush()
+            except BrokenPipeError:  # whoever reads has had enough, as `head` has
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return BROKEN_PIPE
+            raise
+        except Exception as failure:
+            if not isinstance(failure, _user_errors()):
+                raise
+            error(f"{' '.join([PROGRAM, *filter(None, [ctx.invoked_subcommand])])}: {failure}")
+            return 1
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    """Errors whose text says what happened and what to do."""
+    from opensky_assets.calendar import OutsideCalendar
+    from opensky_assets.lake import LakeError
+    from opensky_assets.settings import SettingsError
+    from opensky_assets.storage.errors import SourceError
+
+    return LakeError, SourceError, SettingsError, OutsideCalendar
+
+
+def command_line() -> TyperGroup:
+    """All commands, of every module of `commands/`."""
+    app = typer.Typer(
+        name=PROGRAM,
+        cls=Commands,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback()(_before)
+    for module in iter_modules(commands.__path__):
+        app.add_typer(import_module(f"{commands.__name__}.{module.name}").app)
+    made = typer.main.get_command(app)
+    assert isinstance(made, TyperGroup)
+    return made
+
+
+def _before(ctx: typer.Context) -> None:
+    """OpenSky's raw files as trusted daily tables."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(2)
+    if os.environ.get("OPENSKY_DATASETS") or os.environ.get("OPENSKY_DEFINITIONS"):
+        from opensky_assets.datasets import load_own
+        from opensky_assets.settings import SettingsError, load_settings
+
+        try:
+            load_own(load_settings())  # before the command's arguments, which can name tables
+        except SettingsError as failure:
+            error(f"{PROGRAM}: {failure}")
+            raise typer.Exit(1) from None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    show_warnings()
+    load_dotenv(Path.cwd() / ".env")  # also what others read, as AWS_… and JAVA_HOME; the environment wins
+    try:
+        code = command_line().main(argv, prog_name=PROGRAM, standalone_mode=False)
+    except typer.TyperException as failure:
+        path = context.command_path if (context := getattr(failure, "ctx", None)) else PROGRAM
+        error(f"{path}: {_usage_message(failure)}; `{path} --help` shows how it is used")
+        return failure.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _usage_message(failure: typer.TyperException) -> str:
+    """Typer's message as one line."""
+    if likely := getattr(failure, "possibilities", None):
+        return f"{failure.message}. Did you mean {' or '.join(sorted(likely))}?"
+    return " ".join(failure.format_message().split()).rstrip(".")

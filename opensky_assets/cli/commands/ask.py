@@ -1,0 +1,96 @@
+"""`sql` and `tables`: what the lake has."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opensky_assets.cli.options import one_of
+from opensky_assets.cli.panels import ASK, examples
+from opensky_assets.console import error, say
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+app = typer.Typer()
+
+
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples(
+        'sql "FROM routes LIMIT 5"',
+        'sql "SELECT day, count(*) FROM flights GROUP BY day" --format csv',
+        'sql "FROM airport_traffic" --out traffic.parquet',
+    ),
+)
+def sql(
+    query: Annotated[str, typer.Argument(help='A query, as "FROM routes LIMIT 5"; - reads it from standard input.')],
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="By default a table, or as --out ends.",
+            **one_of(lambda: FORMATS),
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer there.")] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="CSV with every text as it is. Without it, an apostrophe is put before text that begins with = + - @, "
+            "tab or line break, which a spreadsheet would run as a formula; numbers, JSON and Parquet are always "
+            "exact.",
+        ),
+    ] = False,
+) -> int:
+    """Answer a query over the lake's tables; locks nothing, so it can run at any time."""
+    from opensky_assets.jobs.sql import SqlError, run_sql
+    from opensky_assets.lake import open_lake
+    from opensky_assets.settings import load_settings
+
+    text = sys.stdin.read() if query == "-" else query
+    try:
+        run_sql(text, open_lake(load_settings()), style, out, exact)
+    except SqlError as failure:
+        error(f"opensky-assets sql: {failure}")
+        return 1
+    return 0
+
+
+def _all_tables() -> list[str]:
+    from opensky_assets.schemas.tables import tables as every_table
+
+    return [table.name for table in every_table()]
+
+
+@app.command(rich_help_panel=ASK, epilog=examples("tables", "tables flights"))
+def tables(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="The columns of this table.", autocompletion=lambda incomplete: _all_tables()
+        ),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All tables as the page docs/tables.md.")] = False,
+) -> int:
+    """The tables, what the lake has of them, their columns with units."""
+    from opensky_assets.jobs.tables import UnknownTable, column_lines, table_lines
+    from opensky_assets.jobs.tables import markdown as page
+    from opensky_assets.lake import open_lake
+    from opensky_assets.settings import load_settings
+
+    if markdown:
+        sys.stdout.buffer.write(page().encode())
+        return 0
+    lake = open_lake(load_settings())
+    try:
+        for line in column_lines(lake, name) if name else table_lines(lake):
+            say(line)
+    except UnknownTable as failure:
+        error(f"opensky-assets tables: {failure}")
+        return 1
+    return 0

@@ -1,0 +1,153 @@
+"""`verify`, `prune`, `replay-quarantine`, `warehouse`: take care of what the lake has."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opensky_assets.cli.options import at_least, one_of, raw_tables, today
+from opensky_assets.cli.panels import CARE, examples
+from opensky_assets.console import say
+
+if TYPE_CHECKING:
+    from opensky_assets.lake import Held, Lake, Manifest
+    from opensky_assets.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=CARE, epilog=examples("verify", "verify --repair"))
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make due what is broken; materialize or backfill reads it.")
+    ] = False,
+) -> int:
+    """Prove the lake: manifests, files, rows, counts, and what each day is made of."""
+    from opensky_assets.jobs.report import verify_lines
+    from opensky_assets.lake import open_lake
+    from opensky_assets.settings import load_settings
+    from opensky_assets.transforms.verify import repair as remove_broken
+    from opensky_assets.transforms.verify import verify as run
+
+    lake = open_lake(load_settings())
+    found = run(lake, say)
+    removed = remove_broken(lake, found) if repair else []
+    for line in verify_lines(found, removed if repair else None):
+        say(line)
+    return 1 if found.problems else 0
+
+
+@app.command(
+    rich_help_panel=CARE,
+    epilog=examples("prune --dry-run", "prune --vanished", "prune --keep-days 365 --table state_vectors"),
+)
+def prune(
+    vanished: Annotated[
+        bool, typer.Option("--vanished", help="Also the rows of objects that were deleted from the source.")
+    ] = False,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            callback=at_least(0),
+            help="Also raw rows of objects whose last day is more than N days ago; what was made of them stays.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="With --keep-days: of this raw table only.", **one_of(raw_tables)),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and how many bytes.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --vanished: also where the source lists no object at all.")
+    ] = False,
+) -> int:
+    """Remove what dead runs left and, on request, the rows of objects that are gone."""
+    from opensky_assets.datasets import dataset_names
+    from opensky_assets.jobs.materialize import remake
+    from opensky_assets.jobs.report import prune_lines
+    from opensky_assets.lake import open_lake
+    from opensky_assets.lake.prune import find, past, remove
+    from opensky_assets.schemas import AIRCRAFT_DATABASE
+    from opensky_assets.settings import load_settings
+
+    settings = load_settings()
+    lake = open_lake(settings)
+    manifests, held = _vanished(lake, settings, yes) if vanished else ([], [])
+    expired: list[Manifest] = []
+    if keep_days is not None:
+        oldest = (today() - timedelta(days=keep_days)).isoformat()
+        expired = past(lake, [table] if table else dataset_names(), oldest)
+    found = find(lake, [*dataset_names(), AIRCRAFT_DATABASE.name], manifests, held, expired)
+    if found.items and not dry_run:
+        remove(lake, found)
+    for line in prune_lines(found, dry_run):
+        say(line)
+    return 0 if dry_run else remake(Path.cwd(), found.days)
+
+
+def _vanished(lake: Lake, settings: Settings, even_all: bool) -> tuple[list[Manifest], list[Held]]:
+    """What the lake has of objects that the source does not list any more."""
+    from opensky_assets.datasets import dataset_names
+    from opensky_assets.ingest.plan import is_vanished, require_no_rows
+    from opensky_assets.sources.keys import source_kind
+    from opensky_assets.storage.objects import open_source
+
+    store = open_source(settings)
+    keys, left_out = {item.key for item in store.list()}, store.left_out()
+    if not keys and not even_all:
+        require_no_rows(store, sum(len(lake.manifests(table)) + len(lake.held(table)) for table in dataset_names()))
+    lake.claim(store.uri, source_kind(store))
+    manifests: list[Manifest] = []
+    held: list[Held] = []
+    for table in dataset_names():
+        manifests += [m for key, m in lake.manifests(table).items() if is_vanished(key, keys, left_out)]
+        held += [one for key, one in lake.held(table).items() if is_vanished(key, keys, left_out)]
+    return manifests, held
+
+
+@app.command(
+    "replay-quarantine",
+    rich_help_panel=CARE,
+    epilog=examples("replay-quarantine", "replay-quarantine --table flights --reason required"),
+)
+def replay_quarantine(
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Of this raw table only.", **one_of(raw_tables))
+    ] = None,
+    reason: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REASON", help="Only records with this reason; can be given several times."),
+    ] = None,
+) -> int:
+    """Read objects with quarantined records again, after a fix or a new limit."""
+    from opensky_assets.datasets import dataset_names
+    from opensky_assets.ingest.replay import replay
+    from opensky_assets.jobs.materialize import remake
+    from opensky_assets.jobs.report import replay_lines
+    from opensky_assets.lake import open_lake
+    from opensky_assets.settings import load_settings
+    from opensky_assets.storage.objects import open_source
+
+    settings = load_settings()
+    tables = [table] if table else dataset_names()
+    done = replay(open_source(settings), open_lake(settings), settings, today(), say, tables, reason or ())
+    for line in replay_lines(done):
+        say(line)
+    return remake(Path.cwd(), done.changed_days)
+
+
+@app.command(rich_help_panel=CARE, epilog=examples("warehouse"))
+def warehouse() -> int:
+    """Rebuild the DuckDB file of views over the lake."""
+    from opensky_assets.lake import open_lake
+    from opensky_assets.lake.warehouse import rebuild_warehouse
+    from opensky_assets.settings import load_settings
+
+    settings = load_settings()
+    names = rebuild_warehouse(open_lake(settings), Path(settings.warehouse).resolve())
+    say(f"{settings.warehouse}: {', '.join(names) or 'no table yet: the lake is empty'}")
+    return 0

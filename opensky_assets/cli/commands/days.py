@@ -1,0 +1,105 @@
+"""`plan`, `materialize`, `backfill`: days from the source into the lake."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opensky_assets.cli.options import FirstDay, LastDay, at_least, today
+from opensky_assets.cli.panels import DAYS, examples
+from opensky_assets.console import say
+
+if TYPE_CHECKING:
+    from opensky_assets.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=DAYS, epilog=examples("plan", "plan --from 2022-06-25 --to 2022-06-27"))
+def plan(
+    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, as 2022-06-25.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day, included.")] = None,
+) -> int:
+    """What the source has, what the lake has, what a run would do."""
+    from opensky_assets.calendar import calendar, parse_range
+    from opensky_assets.ingest.plan import make_plan
+    from opensky_assets.jobs.report import plan_lines
+    from opensky_assets.lake import open_lake
+    from opensky_assets.settings import load_settings
+    from opensky_assets.sources.keys import source_kind
+    from opensky_assets.storage.objects import open_source
+
+    settings = load_settings()
+    all_days = calendar(today())
+    first_day, last_day = parse_range(first or str(all_days.first), last or str(all_days.last), today())
+    store = open_source(settings)
+    made = make_plan(store, open_lake(settings), settings, today())
+    for line in plan_lines(made, store.uri, source_kind(store), first_day, last_day):
+        say(line)
+    return 0
+
+
+@app.command(rich_help_panel=DAYS, epilog=examples("materialize --from 2022-06-25 --to 2022-06-27"))
+def materialize(
+    first: FirstDay,
+    last: LastDay,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Also read again what an older contract or version wrote.")
+    ] = False,
+) -> int:
+    """Bring days into the lake, with everything made of them."""
+    from opensky_assets.calendar import parse_range
+    from opensky_assets.jobs.materialize import materialize as run
+    from opensky_assets.settings import load_settings
+
+    began = time.monotonic()
+    if refresh:
+        os.environ["OPENSKY_REFRESH"] = "true"  # for the runs as well, which read the settings themselves
+    settings = load_settings()
+    first_day, last_day = parse_range(first, last, today())
+    return _summarised(run(Path.cwd(), settings, first_day, last_day), settings, first, last, began)
+
+
+@app.command(
+    rich_help_panel=DAYS,
+    epilog=examples(
+        "backfill --from 2022-06-01 --to 2022-06-30", "backfill --from 2022-06-01 --to 2022-06-30 --chunk 7"
+    ),
+)
+def backfill(
+    first: FirstDay,
+    last: LastDay,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DAYS", callback=at_least(1), help="A run for so many days at a time; by default one run for all."
+        ),
+    ] = None,
+) -> int:
+    """The same for what is missing of many days; interrupted, it goes on where it was."""
+    from opensky_assets.calendar import parse_range
+    from opensky_assets.jobs.materialize import backfill as run
+    from opensky_assets.settings import load_settings
+
+    began = time.monotonic()
+    settings = load_settings()
+    first_day, last_day = parse_range(first, last, today())
+    return _summarised(run(Path.cwd(), settings, first_day, last_day, chunk), settings, first, last, began)
+
+
+def _summarised(code: int, settings: Settings, first: str, last: str, began: float) -> int:
+    """Says what the lake has of these days now; the exit code of the runs."""
+    from opensky_assets.calendar import Period, days_of, parse_range
+    from opensky_assets.jobs.report import summary_lines
+    from opensky_assets.lake import open_lake
+
+    say()
+    days = set(days_of(Period(*parse_range(first, last, today()))))
+    for line in summary_lines(open_lake(settings), settings, days):
+        say(line)
+    say(f"time       {time.monotonic() - began:.0f} s")
+    return code
