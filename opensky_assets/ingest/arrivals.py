@@ -70,6 +70,7 @@ def look(
     aircraft = _look_at_aircraft(slots.pop(AIRCRAFT_SLOT, None), memory, lake, bounds, missing)
     memory.forget_slots({*slots, AIRCRAFT_SLOT} if aircraft.is_listed else slots, bounds.last)
     changed = [slots[name] for name in sorted(slots) if memory.slots.get(name) != slots[name].digest]
+    changed.sort(key=lambda slot: slot.key.days is None)  # those of unknown days may have to wait for days: last
     chosen = _first(changed, most_compared)
     source = _Source.read(lake, chosen, _unread_in(slots, memory), bounds, settings)
     found = _look_at_slots(chosen, _unread_in(slots, memory), memory, source, now.date())
@@ -206,7 +207,7 @@ def _look_at_slots(chosen: list[Slot], unread: list[Slot], memory: Memory, sourc
         if slot.key.days is not None:
             _take(slot, source, found.due)
         elif not _take_unknown(slot, memory, source, today, found):
-            break
+            continue
         memory.slots[slot.name] = slot.digest
         found.slots.append(slot)
     return found

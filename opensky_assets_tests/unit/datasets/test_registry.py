@@ -12,6 +12,7 @@ import pytest
 
 from opensky_assets.calendar import ALL, NO_DAY, Partitions, Period, folders_of, key_in, last_day_of, ranges_of
 from opensky_assets.datasets import Dataset, KeyPatterns, contracts, dataset_named, register, registered_within
+from opensky_assets.ingest import arrivals
 from opensky_assets.ingest.plan import make_plan
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.schemas import Column, Contract
@@ -202,3 +203,19 @@ def test_a_header_tells_a_table_whose_keys_do_not(tmp_path: Path) -> None:
 def test_an_empty_period_has_no_partitions():
     empty = Period(date(2022, 6, 2), date(2022, 6, 1))
     assert [kind.keys_of(empty) for kind in Partitions] == [[], [], []]
+
+
+def test_objects_of_unknown_days_do_not_hold_up_tables_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cursor is full of objects that nobody has read yet, and a look compares few: known days go first."""
+    monkeypatch.setattr(arrivals, "MOST_UNREAD", 3)
+    register(table("weather"))  # its slots come after those of unknown days
+    watch = Watch(Listing(), LocalLake.at(tmp_path / "lake"))
+    for n in range(5):
+        watch.store.objects[f"flights/part{n}.csv"] = "1"
+    assert [run.only_read for run in watch.look().asked] == [True]
+    watch.store.objects["weather/20220625-20220625.csv"] = "1"
+    found = watch.look(most_compared=1)
+    assert [(run.first, run.tables) for run in found.asked] == [("2022-06-25", ("weather",))]
+    assert found.waiting == 1
