@@ -102,7 +102,7 @@ def flights_not_accounted_for(lake: Lake, days: list[str]) -> dict[str, str]:
 
 @dg.asset_check(
     asset="flights",
-    description="Each raw flight is there once: inputs = flights + repeated + superseded, recounted from the files",
+    description="Each raw flight counts once: inputs = flights + repeated + superseded, recounted from the files",
 )
 def each_flight_once(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
     with tried_again(context.retry_number):
@@ -119,7 +119,7 @@ def nothing_lost_or_doubled(what: Enrichment, rows: str) -> dg.AssetChecksDefini
     @dg.asset_check(
         asset=what.result.name,
         name=f"no_{rows}_lost_or_doubled",
-        description=f"On each day the enriched {rows}s are the {rows}s, all of them, each once",
+        description=f"The enriched table has all {rows}s of each day, each exactly once",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
         with tried_again(context.retry_number):

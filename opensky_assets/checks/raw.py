@@ -85,7 +85,7 @@ def nothing_held_back(asset: str, table: str, partitions: Partitions = Partition
     @dg.asset_check(
         asset=asset,
         name="nothing_held_back",
-        description="Every object of the days is in the lake. Where not, the run fails, after all else is done",
+        description="Every object of these days is in the lake. If one is not, the run fails when all else is done",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource):  # type: ignore[no-untyped-def]
         days = days_of_run(context.run, partitions)
@@ -104,8 +104,8 @@ def nothing_held_back(asset: str, table: str, partitions: Partitions = Partition
             raise dg.Failure(
                 f"{len(held)} objects of {asset} are held back, days without them: {days_text(lost) or 'unknown'}. "
                 + " | ".join(messages[:MOST_TOLD])
-                + " | What was published of them before stays. Mend them and name these days again: only these "
-                "objects are read.",
+                + " | Rows that were published from them before stay. Repair the objects and run these days again: "
+                "only these objects are read.",
                 allow_retries=False,
             )
 
@@ -184,7 +184,9 @@ def odd_row_counts(table: TableDays) -> Finding:
     odd = {
         day: (table.rows[day], median) for day, median in usual.items() if not low <= table.rows[day] / median <= high
     }
-    return len(usual), {day: f"{rows:,} rows, usual are {median:,.0f}" for day, (rows, median) in odd.items()}
+    return len(usual), {
+        day: f"{rows:,} rows, the median of the days before is {median:,.0f}" for day, (rows, median) in odd.items()
+    }
 
 
 def odd_repeats(table: TableDays) -> Finding:
@@ -210,8 +212,8 @@ DAY_CHECKS: dict[str, tuple[Callable[[TableDays], Finding], str]] = {
     "quarantine_share": (odd_quarantine_shares, f"At most {MOST_QUARANTINED:.0%} of a day's records are in quarantine"),
     "usual_row_count": (
         odd_row_counts,
-        f"A day has {USUAL_ROWS[0]:g} to {USUAL_ROWS[1]:g} times the median rows of the last 14 days of the lake that "
-        "are of its kind: of files, or of answers of the API",
+        f"A day has {USUAL_ROWS[0]:g} to {USUAL_ROWS[1]:g} times the median rows of the last 14 days of the lake "
+        "of the same kind (from files, or from answers of the API)",
     ),
     "unique_key": (odd_repeats, "No two rows of a day have the same icao24 and time (of flights: lastseen)"),
 }
@@ -219,9 +221,12 @@ STATE_CHECKS: dict[str, tuple[Callable[[TableDays], Finding], str]] = {
     "hours_present": (odd_hours, "A day that has an hourly file has all 24"),
     "polls_differ": (
         odd_poll_repeats,
-        "Polls hold a state once: no two rows of a day have the same icao24 and lastcontact. Repeats stay in the table",
+        "No two rows of a day from polls have the same icao24 and lastcontact. Repeated rows stay in the table",
     ),
-    "fresh_contacts": (odd_stale_shares, f"Of at most {MOST_STALE:.0%} of a day's states the contact is over 15 s old"),
+    "fresh_contacts": (
+        odd_stale_shares,
+        f"At most {MOST_STALE:.0%} of a day's states have a contact more than 15 s old",
+    ),
 }
 """Checks a day by name: what they measure, and what they say."""
 

@@ -56,7 +56,7 @@ class _Entry:
         for name in self.values:
             if name not in allowed:
                 raise DatasetError(
-                    f"{self.file}: {self.path}{name}: there is no such entry, only {', '.join(sorted(allowed))}"
+                    f"{self.file}: {self.path}{name}: unknown entry; allowed are {', '.join(sorted(allowed))}"
                 )
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -124,7 +124,7 @@ def read_dataset(entry: Mapping[str, Any], file: str = "") -> Dataset:
         _require_pattern(given, pattern, contract)
     header = given.texts("header", ())
     if not patterns and not header:
-        raise DatasetError(f"{file}: keys: is missing, and so is header: nothing tells the objects of the table")
+        raise DatasetError(f"{file}: keys: and header: are both missing, so no object of the table can be recognised")
     return Dataset(
         contract,
         given.text("origin", f"objects of {name}"),
@@ -168,7 +168,7 @@ def _require_column_pattern(given: _Entry, pattern: str, kind: pa.DataType) -> N
         pl.Series([""]).str.contains(pattern)
     except pl.exceptions.ComputeError as error:
         told = " ".join(str(error).split())
-        raise given.error("pattern", f"is no regular expression that Polars knows ({told})") from None
+        raise given.error("pattern", f"is not a regular expression that Polars accepts ({told})") from None
 
 
 def _require_a_day(given: _Entry, contract: Contract) -> None:
@@ -177,7 +177,7 @@ def _require_a_day(given: _Entry, contract: Contract) -> None:
         return
     column = contract.by_name.get(contract.day_column)
     if column is None:
-        raise given.error("day", f"is no column; there are {', '.join(contract.by_name)}")
+        raise given.error("day", f"is not a column; the columns are {', '.join(contract.by_name)}")
     if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)) or column.nullable:
         raise given.error("day", "must be a column of type timestamp or date with nullable: false")
 
@@ -207,7 +207,7 @@ def datasets_in(file: Path) -> Iterator[Dataset]:
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read ({error.strerror}); OPENSKY_DATASETS names it") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+        raise DatasetError(f"{file}: is not YAML ({' '.join(str(error).split())})") from None
     for document in documents:
         if not isinstance(document, dict):
             raise DatasetError(f"{file}: must be a mapping with name, columns and so on, got {document!r}")

@@ -68,7 +68,7 @@ def _problem(dataset: Dataset) -> str | None:
         (name in _DATASETS, "another dataset of this name is registered"),
         (any(table_named(t.name) for t in (dataset.table, dataset.quarantine)), f"there is a table {dataset.asset}"),
         (contract.path != f"raw/{name}", f"its path must be raw/{name}, got {contract.path}"),
-        (dataset.format not in FORMATS, f"format {dataset.format!r} is none of {', '.join(FORMATS)}"),
+        (dataset.format not in FORMATS, f"format {dataset.format!r} is unknown; use one of {', '.join(FORMATS)}"),
         (bool(missing), f"no column {', '.join(missing)}; there are {', '.join(contract.by_name)}"),
         (
             dataset.partitions is Partitions.DAY and contract.day_column is None,

@@ -70,7 +70,9 @@ def table_of_answer(head: bytes, key: str) -> str:
     try:
         record, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        raise WrongHeader(f"it begins with no whole JSON object; it reads {raw_text(start[:200])!r}") from None
+        raise WrongHeader(
+            f"it does not begin with a complete JSON object; it reads {raw_text(start[:200])!r}"
+        ) from None
     fields = set(record) if isinstance(record, dict) else set()
     missing = {table: sorted(needed - fields) for table, needed in _TELLING_FIELDS.items()}
     for table, fields_missing in missing.items():
@@ -110,11 +112,11 @@ def _unfold(stream: BinaryIO) -> tuple[BinaryIO, float | None]:
     try:
         answer = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DamagedContainer(f"the answer is no JSON: {error}") from None
+        raise DamagedContainer(f"the answer is not JSON: {error}") from None
     time = answer.get("time") if isinstance(answer, dict) else None
     records = answer.get("states") if isinstance(answer, dict) else answer
     if not isinstance(records, list | None):
-        raise DamagedContainer("the answer's `states` is no array")
+        raise DamagedContainer("the answer's `states` is not an array")
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records or ())
     return io.BytesIO(lines.encode("utf-8", errors="surrogatepass")), float(time) if _is_number(time) else None
 

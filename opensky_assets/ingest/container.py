@@ -106,7 +106,7 @@ def plain(stream: BinaryIO, key: str, whole: bool = True, other_members: list[st
     if head[TAR_MAGIC_AT : TAR_MAGIC_AT + len(TAR_MAGIC)] == TAR_MAGIC:
         yield from _table_of_tar(_Tape(outer), whole, [] if other_members is None else other_members)
     elif head and key.endswith(".tar"):
-        raise DamagedContainer("it is named .tar and is none")
+        raise DamagedContainer("its name ends in .tar, but it is not a tar archive")
     else:
         with _unzipped(outer) as result:
             yield result

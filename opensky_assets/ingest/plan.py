@@ -234,7 +234,7 @@ def _recognise(
         raise _Unrecognised(f"no icao24 column with aircraft columns beside it; it reads {_first_line(head)}")
     if may_hold_rows(item.key):
         return _table_of(_head(store, item), item.key), bounds
-    raise _Unrecognised("no table by its name")
+    raise _Unrecognised("its name does not belong to a table")
 
 
 def _table_of(head: bytes, key: str) -> str:

@@ -64,7 +64,9 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
         planned = plan.of(AIRCRAFT_DATABASE.name)
         vanished = [m.source.key for m in plan.vanished if m.table == AIRCRAFT_DATABASE.name]
         for key in vanished:
-            logger.warning(f"{key} is gone from the source; its aircraft stay in the lake until another table changes")
+            logger.warning(
+                f"{key} was deleted from the source; its aircraft stay in the lake until another table changes"
+            )
         read = 0
         messages: list[str] = []
         if not lake.exists(AIRCRAFT_DATABASE.path) or any(o.status is not Status.UNCHANGED for o in planned):

@@ -77,7 +77,7 @@ def sync_days(
         plan = make_plan(store, lake, settings, today)
         for manifest in plan.vanished:
             if manifest.table == contract.name:
-                logger.warning(f"{manifest.source.key} is gone from the source; its rows stay in the lake")
+                logger.warning(f"{manifest.source.key} was deleted from the source; its rows stay in the lake")
         for message in plan.unreadable:
             logger.warning(f"{message}; it is left out of this run")
         for key, held in lake.held(contract.name).items():

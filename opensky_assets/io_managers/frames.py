@@ -67,7 +67,7 @@ def with_day(rows: pa.RecordBatchReader, days: Sequence[str]) -> pa.RecordBatchR
         return rows
     if len(days) != 1:
         raise ValueError(
-            f"rows of {len(days)} days without a column day: add one, a date or text, that tells the day of each row"
+            f"rows of {len(days)} days without a column `day`: add one, a date or text, with the day of each row"
         )
     schema = rows.schema.append(pa.field("day", pa.string()))
     batches = (batch.append_column("day", pa.repeat(days[0], batch.num_rows)) for batch in rows)

@@ -53,7 +53,7 @@ class Replaced:
         """Raise `Overtaken` where days were left: made anew, they are of the inputs as they are now."""
         if self.overtaken:
             days = ", ".join(self.overtaken[:5]) + (" and more" if len(self.overtaken) > 5 else "")
-            raise Overtaken(f"{table}: what {days} is made of has changed meanwhile; run again")
+            raise Overtaken(f"{table}: the inputs of {days} changed during the run; run again")
 
 
 def digest_of(path: Path) -> str:
@@ -162,7 +162,7 @@ def replace_pages(
         text, token = lake.files.read_version(path)
         before = parsed(DayRecord.from_json, text)
         if before is not None and dict(inputs_now()) != dict(inputs):
-            raise Overtaken(f"{folder}: what the report shows has changed meanwhile; run again")
+            raise Overtaken(f"{folder}: the tables that the report reads changed during the run; run again")
         there = [file.path for file in lake.files.walk(folder)]
         tokens = {page: lake.files.token(page) for page in pages}
         record = run.folder("record") / "record.json"

@@ -43,7 +43,7 @@ def fields_of(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise DamagedRecord(f"it is not JSON ({error})" if text.strip() else "it is empty") from None
     if not isinstance(data, dict):
-        raise DamagedRecord("it is no JSON object")
+        raise DamagedRecord("it is not a JSON object")
     version = data.pop("format_version", 1)
     if not isinstance(version, int) or version > FORMAT:
         raise NewerFormat(
@@ -59,7 +59,7 @@ def reading_fields() -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedRecord(f"it lacks a field, or has one that is unknown ({error})") from None
+        raise DamagedRecord(f"a field is missing or unknown ({error})") from None
 
 
 @dataclass(frozen=True)

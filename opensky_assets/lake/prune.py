@@ -65,16 +65,16 @@ def find(
 
     days: dict[str, set[str]] = {}
     expired = [manifest for manifest in expired if manifest not in vanished]
-    whys = {m.source.key: f"the last day of {m.source.key} is past its time" for m in expired}
+    whys = {m.source.key: f"the last day of {m.source.key} is older than the days to keep" for m in expired}
     for manifest in (*vanished, *expired):
-        why = whys.get(manifest.source.key, f"{manifest.source.key} is gone from the source")
+        why = whys.get(manifest.source.key, f"{manifest.source.key} was deleted from the source")
         for output in (*manifest.files, *manifest.quarantine_files):
             add(output.path, why)
         add(f"_manifest/{manifest.table}/{manifest.source.key_hash}.json", why)
     for manifest in vanished:
         days.setdefault(manifest.table, set()).update(day for day, counts in manifest.days.items() if counts.written)
     for held in gone_held:
-        why = f"{held.source.key} was held back and is gone from the source"
+        why = f"{held.source.key} was held back and was deleted from the source"
         if held.quarantine_file:
             add(held.quarantine_file.path, why)
         add(f"_manifest/{held.table}/{held.source.key_hash}.held.json", why)

@@ -184,7 +184,7 @@ def contract_from_schema(name: str, path: str, schema: pa.Schema) -> Contract:
     columns = tuple(Column(field.name, lake_type(field.type), "") for field in schema if field.name != "day")
     text = "".join(f"{column.name} {column.type}\n" for column in columns)
     version = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return Contract(name, path, version, f"{name}, a table of one's own", columns, key=())
+    return Contract(name, path, version, f"{name}, a user's table", columns, key=())
 
 
 def lake_type(kind: pa.DataType) -> pa.DataType:

@@ -153,7 +153,7 @@ class LocalStore:
                         if (found.st_dev, found.st_ino) not in here:
                             folders.append((f"{key}/", path, here))
                         elif key.startswith(prefix):
-                            yield key, path, "a link to a folder that it lies in; not followed"
+                            yield key, path, "a symbolic link to a folder above it; not followed"
                     elif key.startswith(prefix):
                         yield key, path, self._why_no_object(entry)
                 except OSError as error:
@@ -169,7 +169,7 @@ class LocalStore:
         try:
             kind = stat.S_IFMT(entry.stat().st_mode)
         except FileNotFoundError:
-            return "a link to nowhere" if entry.is_symlink() else None
+            return "a broken symbolic link" if entry.is_symlink() else None
         return f"{_KINDS.get(kind, 'no regular file')}, not a regular file"
 
     def _unlisted(self, error: OSError) -> NoReturn:

@@ -121,7 +121,7 @@ def _of_files(
         try:
             rows = lake.parquet(file.path).metadata.num_rows
         except (OSError, ValueError) as error:
-            return Problem(file.path, f"is no readable Parquet ({error})", owner[file.path])
+            return Problem(file.path, f"is not readable Parquet ({error})", owner[file.path])
         if rows != file.rows:
             return Problem(file.path, f"has {rows:,} rows instead of {file.rows:,}", owner[file.path])
         return None

@@ -98,7 +98,7 @@ def frozen_states(platform: Platform) -> None:
 
 
 CASES: list[tuple[str, Callable[[Platform], None], str]] = [
-    ("usual_row_count", more_rows, "348 rows, usual are 48"),
+    ("usual_row_count", more_rows, "348 rows, the median of the days before is 48"),
     ("quarantine_share", broken_lines, "2.00%"),
     ("unique_key", one_row_twice, "1 rows"),
     ("hours_present", an_hour_less, "without 07"),
@@ -125,7 +125,7 @@ def test_states_fail(sound: Platform, check: str, spoil: Callable[[Platform], No
 
 
 FLIGHT_CASES = [
-    ("usual_row_count", [flight(LAST)], "1 rows, usual are 20"),
+    ("usual_row_count", [flight(LAST)], "1 rows, the median of the days before is 20"),
     ("quarantine_share", [*(flight(LAST, hour=at) for at in range(2, 22)), "a,b"], "4.76%"),
     ("unique_key", [*(flight(LAST, hour=at) for at in range(2, 22)), flight(LAST, hour=5)], "1 rows"),
 ]

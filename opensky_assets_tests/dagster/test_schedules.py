@@ -91,7 +91,7 @@ def test_the_pipeline_leaves_a_day_to_a_run_that_is_at_it(platform: Platform) ->
     run = platform.instance.create_run_for_job(
         job, tags=range_tags("2022-06-24", DAY), status=dg.DagsterRunStatus.STARTED
     )
-    assert tick(platform, "opensky_data_pipeline_daily") == f"run {run.run_id} is at {DAY} already"
+    assert tick(platform, "opensky_data_pipeline_daily") == f"run {run.run_id} already works on {DAY}"
 
 
 def test_assets_that_a_night_brought_nothing_are_stale() -> None:
@@ -119,7 +119,7 @@ def test_yesterday_is_run_once_and_then_monitored(platform: Platform) -> None:
     assert done.success and done.dagster_run.tags[PARTITION_NAME_TAG] == DAY
     for asset in ("raw_flights", "flights", "enriched_flights", "routes", "data_quality_daily", "daily_report"):
         assert platform.materialized(asset) == [DAY]
-    assert tick(platform, "opensky_data_pipeline_daily") == f"{DAY} is in the lake, with all that is made of it"
+    assert tick(platform, "opensky_data_pipeline_daily") == f"{DAY} is in the lake, with everything made from it"
 
     monday = tick(platform, "opensky_monitoring_weekly", datetime(2022, 6, 27, 7, tzinfo=UTC))
     assert (

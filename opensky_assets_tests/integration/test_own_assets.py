@@ -139,7 +139,7 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
         assert not result.success
         return "\n".join(str(event.event_specific_data) for event in result.all_events if event.is_failure)
 
-    assert "rows of 2 days without a column day" in message("without_days")
+    assert "rows of 2 days without a column `day`" in message("without_days")
     assert platform.run(["without_days"], DAYS[0]).success  # of one day, all rows are of that day
     assert "lacking: the frame lacks columns of its contract: flights" in message("lacking")
     assert "core/superseded_flights is a table of opensky_assets" in message("superseded_flights")

@@ -27,7 +27,7 @@ def failure_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.run_failure_sensor(
         name="failure_alerts",
         default_status=status,
-        description="One alert for one cause, to the log and, where they are set, OPENSKY_ALERT_URL and _ALERT_EMAIL",
+        description="Sends one alert for each cause, to the log and to OPENSKY_ALERT_URL and OPENSKY_ALERT_EMAIL",
     )
     def alerts(context: dg.RunFailureSensorContext, opensky: OpenSkyResource) -> None:
         settings = opensky.settings()
@@ -108,7 +108,7 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         name="tick_alerts",
         minimum_interval_seconds=60,
         default_status=status,
-        description="One alert for one cause why a sensor or schedule fails, to where failure_alerts sends its own",
+        description="Sends one alert for each cause of a failing sensor or schedule, as failure_alerts does for runs",
     )
     def alerts(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:
         settings, instance, now = opensky.settings(), context.instance, datetime.now(UTC)
@@ -147,5 +147,5 @@ def tick_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 def _tick_alert(tick: "InstigatorTick", ui_url: str) -> Alert:
     kind = tick.instigator_type.value.lower()
     place = f"{ui_url.rstrip('/')}/locations/opensky_assets/{kind}s/{tick.instigator_name}"
-    reason = _first_cause(tick.tick_data.error) or "it does not say why"
+    reason = _first_cause(tick.tick_data.error) or "no reason given"
     return Alert(f"{kind} {tick.instigator_name}", "", reason, place)

@@ -32,14 +32,14 @@ def arrivals_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         target=dg.AssetSelection.groups("reference") | dg.AssetSelection.groups("raw").downstream(),
         minimum_interval_seconds=60,
         default_status=status,
-        description="Lists the source and asks for the days of new and changed objects, and all that follows from them",
+        description="Lists the source and requests the days of new and changed objects, with everything made from them",
     )
     def arrivals(context: dg.SensorEvaluationContext, opensky: OpenSkyResource) -> dg.SensorResult:
         lake = opensky.open_lake()
         found = look(opensky.open_source(), lake, opensky.settings(), opensky.now(), context.cursor)
         requests = list(run_requests(found, lake, graph_in(context)))
         waiting = f"; {found.waiting} groups of objects are left to the next tick" if found.waiting else ""
-        context.log.info(f"{found.objects} objects listed, {len(requests)} runs asked for{waiting}")
+        context.log.info(f"{found.objects} objects listed, {len(requests)} runs requested{waiting}")
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(f"{found.objects} objects, none new or changed{waiting}"),

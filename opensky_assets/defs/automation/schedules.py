@@ -49,7 +49,7 @@ def data_pipeline(daily: Sequence[dg.AssetKey], status: dg.DefaultScheduleStatus
     job = dg.define_asset_job(
         "opensky_data_pipeline",
         selection=dg.AssetSelection.assets(*daily),
-        description="Days through raw, core, mart and report assets; a range of days is one run",
+        description="Takes days through the raw, core, mart and report assets; a range of days is one run",
     )
 
     @dg.schedule(
@@ -58,12 +58,12 @@ def data_pipeline(daily: Sequence[dg.AssetKey], status: dg.DefaultScheduleStatus
         cron_schedule="0 8 * * *",  # two hours behind the landing of the API's flights
         execution_timezone="UTC",
         default_status=status,
-        description="Yesterday, each day at 08:00 UTC, where something of it is due and no other run is at it",
+        description="Yesterday, every day at 08:00 UTC, if something of it is due and no other run works on it",
     )
     def pipeline(context: dg.ScheduleEvaluationContext, opensky: OpenSkyResource) -> dg.RunRequest | dg.SkipReason:
         day = (context.scheduled_execution_time.date() - timedelta(days=1)).isoformat()
         if run_id := run_about(context.instance, day):
-            return dg.SkipReason(f"run {run_id} is at {day} already")
+            return dg.SkipReason(f"run {run_id} already works on {day}")
         tables = due_tables(opensky.open_source(), opensky.open_lake(), opensky.settings(), opensky.today(), day)
         if isinstance(tables, str):
             return dg.SkipReason(tables)
@@ -76,13 +76,13 @@ def data_pipeline(daily: Sequence[dg.AssetKey], status: dg.DefaultScheduleStatus
 def due_tables(store: ObjectStore, lake: Lake, settings: Settings, today: date, day: str) -> list[str] | str:
     """The raw tables that have objects of the day, where anything of it is due; else the reason why nothing is."""
     if not settings.filters.wants(date.fromisoformat(day)):
-        return f"{day} is left out by OPENSKY_YEAR, OPENSKY_MONTH or OPENSKY_DAY"
+        return f"{day} is excluded by OPENSKY_YEAR, OPENSKY_MONTH or OPENSKY_DAY"
     plan = make_plan(store, lake, settings, today)
     tables = [table for table in dataset_names() if any(day in (o.days or ()) for o in plan.of(table))]
     if not tables:
         return f"{store.uri} has no object of {day}"
     if not due_days_of(lake, plan, [day], settings.refresh):
-        return f"{day} is in the lake, with all that is made of it"
+        return f"{day} is in the lake, with everything made from it"
     missing = [table.name for table in (AIRCRAFT_DATABASE, AIRPORTS) if not lake.exists(table.path)]
     if missing:
         return f"{' and '.join(missing)}: not in the lake yet; materialize them, or turn on the sensor arrivals"
@@ -100,7 +100,7 @@ def monitoring(checks: Sequence[dg.AssetChecksDefinition], status: dg.DefaultSch
     job = dg.define_asset_job(
         "opensky_monitoring",
         selection=dg.AssetSelection.groups("monitoring") | dg.AssetSelection.checks(*checks),
-        description="All checks that can run by themselves, freshness, and the proof of the whole lake; makes no table",
+        description="Runs all checks that need no run of their own and `verify` over the whole lake; makes no table",
     )
 
     @dg.schedule(

@@ -23,7 +23,9 @@ class IngestBenchmarkConfig(dg.Config):
     engines: list[str] = Field([], description="local, spark or both; empty: that of the settings")
     workers: int = Field(0, ge=0, description="Processes that read objects; 0: OPENSKY_WORKERS, else all cores")
     cold: bool = Field(False, description="Drop the files from the page cache before each run (Linux, files only)")
-    repeats: int = Field(3, ge=1, description="How often each scenario runs; fewer than 3 tell nothing of noise")
+    repeats: int = Field(
+        3, ge=1, description="How often each scenario runs; with fewer than 3 the spread between runs is unknown"
+    )
     repeat_files: bool = Field(False, description="Read objects several times over where there are too few")
 
     def ask(self) -> Ask:
@@ -46,7 +48,7 @@ class IngestBenchmarkConfig(dg.Config):
         dg.AssetCheckSpec(
             "no_regression",
             asset="ingest_benchmark",
-            description="No scenario is slower, beyond noise, than in the last comparable benchmark",
+            description="No scenario is slower than in the last comparable benchmark, beyond the spread between runs",
         )
     ],
 )

@@ -133,23 +133,23 @@ def changed(path: str, value: object) -> dict[str, Any]:
     [
         ("name", None, "name: is missing"),
         ("name", 5, "name: 5 must be a text"),
-        ("colums", {}, "colums: there is no such entry, only columns, day, "),
+        ("colums", {}, "colums: unknown entry; allowed are columns, day, "),
         ("columns", [], "columns: [] must be a mapping of names"),
         ("columns.tmpc.type", "txt", "columns.tmpc.type: 'txt' must be one of text, boolean, int8, "),
         ("columns.tmpc.type", None, "columns.tmpc.type: is missing"),
-        ("columns.tmpc.unti", "C", "columns.tmpc.unti: there is no such entry, only description, "),
+        ("columns.tmpc.unti", "C", "columns.tmpc.unti: unknown entry; allowed are description, "),
         ("columns.tmpc.minimum", "low", "columns.tmpc.minimum: 'low' must be a number"),
         ("columns.tmpc.nullable", "no", "columns.tmpc.nullable: 'no' must be true or false"),
-        ("columns.station.pattern", "[", "columns.station.pattern: '[' is no regular expression"),
+        ("columns.station.pattern", "[", "columns.station.pattern: '[' is not a regular expression"),
         ("columns.tmpc.pattern", "x", "columns.tmpc.pattern: 'x' is for columns of type text only"),
         ("partitions", "month", "partitions: 'month' must be one of day, year, none"),
         ("format", "xlsx", "format: 'xlsx' must be one of csv"),
-        ("day", "when", "day: 'when' is no column; there are station, valid, tmpc"),
+        ("day", "when", "day: 'when' is not a column; the columns are station, valid, tmpc"),
         ("day", "tmpc", "day: 'tmpc' must be a column of type timestamp or date with nullable: false"),
         ("day", None, "dataset metar: a table by day needs the column whose UTC day is the partition"),
         ("keys", ["("], "has no regular expression in '('"),
         ("keys", ["(?P<hour>x)"], "has the groups hour in '(?P<hour>x)'; they can be none, or year; month and year; "),
-        ("keys", None, "keys: is missing, and so is header: nothing tells the objects of the table"),
+        ("keys", None, "keys: and header: are both missing, so no object of the table can be recognised"),
         ("key", ["icao"], "dataset metar: no column icao; there are station, valid, tmpc"),
         ("header", [1], "header: [1] must be a list of texts"),
         ("name", "Metar", "dataset Metar: a name is lower case letters, digits and _"),
@@ -172,7 +172,7 @@ def test_a_wrong_entry_is_told_in_one_line(path: str, value: object, told: str, 
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("- a", "must be a mapping with name, columns and so on"), ("a: [", "is no YAML"), (b"\xff", "is no YAML")],
+    [("- a", "must be a mapping with name, columns and so on"), ("a: [", "is not YAML"), (b"\xff", "is not YAML")],
 )
 def test_what_is_no_dataset_at_all(text: str | bytes, told: str, tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"

@@ -125,7 +125,7 @@ def test_is_told_as_damaged(name):
 def test_what_is_wrong_with_the_tar_is_said():
     with pytest.raises(DamagedContainer, match=r"no \.csv"):
         read(DAMAGED["tar without a table"])
-    with pytest.raises(DamagedContainer, match=r"named \.tar and is none"):
+    with pytest.raises(DamagedContainer, match=r"not a tar archive"):
         read(CSV)
     with pytest.raises(DamagedContainer, match=r"x\.csv\.gz.*y\.csv"):
         read(DAMAGED["tar with two tables"])

@@ -113,18 +113,18 @@ def test_what_is_no_table_of_ours_is_told_and_left_alone(bucket, lake):
         "flights/seen.csv": (b"icao24,lastseen\n1,2\n", "lacks firstseen; it reads 'icao24,lastseen'"),
         "states/notes.csv": (b"time,icao24\n1,2\n", "lacks lat, lon; it reads 'time,icao24'"),
         "metadata/notes.csv": (b"a,b\n1,2\n", "no icao24 column with aircraft columns beside it; it reads 'a,b'"),
-        "metadata/notes.txt": (b"a,b\n1,2\n", "no table by its name"),
+        "metadata/notes.txt": (b"a,b\n1,2\n", "its name does not belong to a table"),
         "flights/broken.csv.gz": (gz(b"x" * 100_000)[:40], "does not unpack"),
         "flights/empty.csv": (b"", "is empty"),
         "flights/mac.csv": (b"icao24,lastseen\r1,2\r", "it reads 'icao24,lastseen"),
-        "data/picture.png": (b"\x89PNG", "no table by its name"),
+        "data/picture.png": (b"\x89PNG", "its name does not belong to a table"),
         "states/random.csv": (bytes(range(256)) * 10, "lacks time, icao24; it reads"),
         "flights/one_line.csv": (b"x" * 300_000, "lacks icao24, lastseen; it reads 'xxx"),
         "states/untimed.json": (b'{"states":[["4b1801"]]}', "lacks `time`"),
-        "states/cut.json": (b'{"icao24":"4b1801",', "no whole JSON object"),
+        "states/cut.json": (b'{"icao24":"4b1801",', "a complete JSON object"),
         "states/other.json": (b'{"icao24":"4b1801","time":1}', "lacks latitude, longitude of state_vectors"),
         "flights/other.json": (b'[{"icao24":"4b1801","firstSeen":1}]', "lacks lastSeen of flights"),
-        "flights/none.json": (b"[]", "no whole JSON object"),
+        "flights/none.json": (b"[]", "a complete JSON object"),
     }
     for key, (data, _) in strange.items():
         put(bucket, key, data)
@@ -193,7 +193,7 @@ def test_what_is_no_object_is_named_with_the_reason(bucket, lake):
     (bucket / "loop").symlink_to(bucket)
     made = plan(bucket, lake)
     assert made.unrecognised["flights/pipe.csv"] == "a FIFO, not a regular file"
-    assert "lies in" in made.unrecognised["loop"]
+    assert "a folder above it" in made.unrecognised["loop"]
     assert len(made.objects) == 6
 
 
@@ -204,7 +204,7 @@ def test_objects_below_a_link_to_nowhere_have_not_vanished(bucket, lake, tmp_pat
     assert set(lake.manifests("flights")) == {JANUARY, FEBRUARY, UNDATED}
     (tmp_path / "disk").rename(tmp_path / "unmounted")
     made = plan(bucket, lake)
-    assert (made.vanished, made.unrecognised) == ((), {"flights": "a link to nowhere"})
+    assert (made.vanished, made.unrecognised) == ((), {"flights": "a broken symbolic link"})
     (bucket / "flights").unlink()
     assert len(plan(bucket, lake).vanished) == 3
 
@@ -343,7 +343,7 @@ def test_new_changed_unchanged_and_vanished(bucket, lake, caplog):
     before = files_of(lake.root, "raw")
     done = sync(bucket, lake)
     assert [m.source.key for m in done.read] == [FEBRUARY]
-    assert warnings_in(caplog) == [f"{JANUARY} is gone from the source; its rows stay in the lake"]
+    assert warnings_in(caplog) == [f"{JANUARY} was deleted from the source; its rows stay in the lake"]
     kept = {path: digest for path, digest in files_of(lake.root, "raw").items() if "flightlist_20190101" in path}
     assert kept and kept.items() <= before.items(), "the rows of a vanished object stay"
 

@@ -61,7 +61,7 @@ def test_the_older_of_two_runs_that_is_published_last_changes_nothing(lake: Loca
     before = files_of(lake.root)
     late, _ = ParquetTables(lake).write_days(ROUTES, older)
     assert late.overtaken == (DAY,) and not late.records
-    with pytest.raises(Overtaken, match="routes: what 2022-06-25 is made of has changed"):
+    with pytest.raises(Overtaken, match="routes: the inputs of 2022-06-25 changed"):
         late.require_all("routes")
     assert files_of(lake.root) == before
     assert count(lake, DAY) == 30
@@ -168,7 +168,7 @@ def test_an_older_page_takes_the_place_of_no_newer_one(lake: LocalLake) -> None:
     publish("two", "2", "2", "map.png")
     assert lake.path(f"{folder}/report.html").read_text() == "two"
     assert not lake.path(f"{folder}/routes.png").exists()
-    with pytest.raises(Overtaken, match=f"{folder}: what the report shows has changed"):
+    with pytest.raises(Overtaken, match=f"{folder}: the tables that the report reads changed"):
         publish("one", "1", "2", "routes.png")
     assert lake.path(f"{folder}/report.html").read_text() == "two"
     assert not lake.path(f"{folder}/routes.png").exists()

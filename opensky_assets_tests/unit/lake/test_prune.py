@@ -67,7 +67,7 @@ def test_rows_past_their_time_go_and_nothing_is_made_anew(bucket: Path) -> None:
     (expired,) = past(lake, ["state_vectors"], DAYS[1])
     found = find(lake, ["state_vectors"], expired=[expired])
     assert found.days == {} and {item.why for item in found.items} == {
-        f"the last day of {expired.source.key} is past its time"
+        f"the last day of {expired.source.key} is older than the days to keep"
     }
     remove(lake, found)
     assert lake.days("raw/state_vectors") == DAYS[1:]
