@@ -31,13 +31,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Query:
-    """An enrichment as SQL over views: `raw` and the `references`, name → path of its file. `sql_of_repeated` is for
-    chunks of files in which the same row may stand twice; it needs the name of each row's file. `time` is the column
-    that such chunks are cut by. The rows are those of `schema`."""
+    """An enrichment as SQL over views: `raw` and the `references`, name → path of its file; and over `lookups`, small
+    tables made of the references, once for all chunks: name → SQL. `sql_of_repeated` is for chunks of files in which
+    the same row may stand twice; it needs the name of each row's file. `time` is the column that such chunks are cut
+    by. The rows are those of `schema`."""
 
     raw: str
     time: str
     references: Mapping[str, str]
+    lookups: Mapping[str, str]
     schema: pa.Schema
     sql: str
     sql_of_repeated: str
@@ -48,6 +50,8 @@ def read_enriched(query: Query, lake: Lake, chunks: Iterable[Chunk], threads: in
     with open_duckdb(lake, threads) as connection:
         for name, path in query.references.items():
             create_view(connection, lake, name, [path])
+        for name, sql in query.lookups.items():
+            connection.execute(f"CREATE TEMP TABLE {name} AS {sql}")
         for chunk in chunks:
             where = _between(query.time, *chunk.between) if chunk.between else ""
             create_view(connection, lake, query.raw, chunk.paths, with_names=bool(where), where=where)

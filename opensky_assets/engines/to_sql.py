@@ -9,6 +9,7 @@ import pyarrow as pa
 from opensky_assets.engines.on_duckdb import Query
 from opensky_assets.schemas import Contract
 from opensky_assets.transforms.enrich import Enrichment
+from opensky_assets.transforms.operators import name_operators
 from opensky_assets.transforms.repeats import first_of_each
 from opensky_assets.transforms.rows import daily_schema
 
@@ -16,21 +17,28 @@ from opensky_assets.transforms.rows import daily_schema
 def compile_enrichment(what: Enrichment, snapshot: str) -> Query:
     """The SQL of an enrichment, once for all of a run's chunks."""
     references = [_view(reference) for reference in what.references]
+    names = name_operators(references[0])
+    operator_names = ibis.table(names.schema(), name="operator_names")
     rows = _view(what.raw, day="string")
     repeated = first_of_each(_view(what.raw, day="string", filename="string"), what.raw, "filename")
 
     def sql(rows: ir.Table, order: tuple[str, ...]) -> str:
-        query = what.expression(rows.mutate(day=rows.day.cast("date")), *references, snapshot)
-        return str(ibis.to_sql(query.order_by(["day", *order]) if order else query, dialect="duckdb", pretty=False))
+        query = what.expression(rows.mutate(day=rows.day.cast("date")), *references, operator_names, snapshot)
+        return _sql(query.order_by(["day", *order]) if order else query)
 
     return Query(
         raw=what.raw.name,
         time=what.raw.day_column or "",
         references={reference.name: reference.path for reference in what.references},
+        lookups={"operator_names": _sql(names)},
         schema=daily_schema(what.result),
         sql=sql(rows, what.order),
         sql_of_repeated=sql(repeated, what.order or what.raw.key),
     )
+
+
+def _sql(table: ir.Table) -> str:
+    return str(ibis.to_sql(table, dialect="duckdb", pretty=False))
 
 
 def _view(contract: Contract, **more: str) -> ir.Table:

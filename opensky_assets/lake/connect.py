@@ -9,7 +9,7 @@ import duckdb
 
 from opensky_assets.calendar import Partitions
 from opensky_assets.lake.lake import Lake, open_lake
-from opensky_assets.lake.warehouse import quoted, view_statements
+from opensky_assets.lake.warehouse import quoted, select_rows, view_statements
 from opensky_assets.schemas.ranges import range_statements
 from opensky_assets.schemas.tables import tables
 from opensky_assets.schemas.types import type_of
@@ -40,9 +40,8 @@ def connect_days(lake: Lake, days: Sequence[str]) -> duckdb.DuckDBPyConnection:
             files = [lake.location(table.path)] if lake.exists(table.path) else []
         if files:
             listed = ", ".join(quoted(file) for file in files)
-            connection.execute(
-                f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet([{listed}]{table.hive_options})"
-            )
+            rows = select_rows(table, f"[{listed}]", is_mixed=bool(table.contract.grown_columns))
+            connection.execute(f"CREATE VIEW {table.name} AS {rows}")
         else:
             columns = [f"NULL::{type_of(field.type).duckdb} AS {field.name}" for field in table.contract.schema]
             if table.partition_column:

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import duckdb
 
+from opensky_assets.lake.columns import read_whole_tables, record_whole_tables
 from opensky_assets.lake.lake import Lake
 from opensky_assets.schemas.ranges import range_statements
-from opensky_assets.schemas.tables import tables
+from opensky_assets.schemas.tables import Table, tables
+from opensky_assets.schemas.types import type_of
 from opensky_assets.storage.errors import LakeError
 from opensky_assets.storage.staging import staging
 
 
 def view_statements(lake: Lake) -> Iterator[tuple[str, str]]:
     """(name, CREATE statement) of every table of the lake that has a file, and of the macros over it."""
+    whole = read_whole_tables(lake)
     for table in tables():
         if table.is_file:
             if lake.exists(table.path):
@@ -26,8 +29,19 @@ def view_statements(lake: Lake) -> Iterator[tuple[str, str]]:
         elif lake.days(table.path):
             # Records of which no day can be told are in the folder of Hive's default partition: their day is null.
             files = quoted(lake.pattern(table.pattern))
-            yield table.name, f"CREATE VIEW {table.name} AS SELECT * FROM read_parquet({files}{table.hive_options})"
+            is_mixed = bool(table.contract.grown_columns) and whole.get(table.path) != table.contract.version
+            yield table.name, f"CREATE VIEW {table.name} AS {select_rows(table, files, is_mixed)}"
             yield from range_statements(table.name)
+
+
+def select_rows(table: Table, files: str, is_mixed: bool) -> str:
+    """A SELECT over `files` of a table, a path or a list as SQL spells them. `is_mixed`: files of older contracts may
+    be among them, so that DuckDB opens every one, and gives the columns that they lack as null."""
+    if not is_mixed:
+        return f"SELECT * FROM read_parquet({files}{table.hive_options})"
+    columns = ", ".join(f'NULL::{type_of(c.type).duckdb} AS "{c.name}"' for c in table.contract.columns)
+    rows = f"SELECT * FROM read_parquet({files}{table.hive_options}, union_by_name = true)"
+    return f"SELECT {columns} WHERE false UNION ALL BY NAME {rows}"
 
 
 def quoted(text: str) -> str:
@@ -43,6 +57,7 @@ def rebuild_warehouse(lake: Lake, path: Path) -> list[str]:
     writer of the old file left in its write-ahead log goes with it: DuckDB opens no file beside the log of another.
     Raises `LakeError` where the file cannot be written, or does not open afterwards.
     """
+    record_whole_tables(lake, (table.contract for table in tables() if not table.is_file))
     statements = list(view_statements(lake))
     version = hashlib.sha256(repr(statements).encode()).hexdigest()
     if _version(path) != version:

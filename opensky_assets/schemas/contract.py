@@ -57,6 +57,8 @@ class Column:
     """Numbers that come back so often that a list of them, and places in it, are smaller in a file."""
     steps: bool = False
     """Times that come close after each other in the order of the key: a file is smaller with the steps."""
+    since: str = ""
+    """The version of the contract that brought the column: files of older versions lack it, where it is null."""
 
     def __post_init__(self) -> None:
         try:
@@ -105,6 +107,11 @@ class Contract:
     @cached_property
     def by_name(self) -> dict[str, Column]:
         return {c.name: c for c in (*self.columns, *self.source_only)}
+
+    @property
+    def grown_columns(self) -> tuple[Column, ...]:
+        """Columns that files of an older version of the contract lack."""
+        return tuple(column for column in self.columns if column.since)
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ def _airport(end: str) -> tuple[Column, ...]:
 ENRICHED_FLIGHTS = Contract(
     name="enriched_flights",
     path="core/enriched_flights",
-    version="2",
+    version="3",
     description="Every row of flights once, with operator, manufacturer, airports, distance, duration and speed.",
     key=CORE_FLIGHTS.key,
     day_column="lastseen",
@@ -30,6 +30,13 @@ ENRICHED_FLIGHTS = Contract(
         Column("manufacturericao", pa.string(), "ICAO code of the manufacturer, from the aircraft database"),
         Column("model", pa.string(), "Model, from the aircraft database"),
         Column("operator", pa.string(), "Operator, from the aircraft database"),
+        Column(
+            "operator_name",
+            pa.string(),
+            "Name of the operator, one for each ICAO code: the text most of the code's aircraft have, else the radio "
+            "callsign most have, in capitals; of aircraft without a code their operator; empty: not known",
+            since="3",
+        ),
         Column("operatoricao", pa.string(), "ICAO code of the operator, from the aircraft database"),
         Column("airline_icao", pa.string(), "First three letters of an airline callsign (three letters, then a digit)"),
         *_airport("origin"),

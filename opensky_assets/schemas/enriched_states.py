@@ -8,7 +8,7 @@ from opensky_assets.schemas.state_vectors import STATE_VECTORS
 ENRICHED_STATES = Contract(
     name="enriched_state_vectors",
     path="core/enriched_state_vectors",
-    version="1",
+    version="2",
     description="Every raw state vector once, with registration, manufacturer, model, type and operator.",
     key=STATE_VECTORS.key,
     day_column="time",
@@ -22,6 +22,13 @@ ENRICHED_STATES = Contract(
         Column("typecode", pa.string(), "ICAO aircraft type designator, from the aircraft database"),
         Column("icaoaircraftclass", pa.string(), "ICAO class as L2J, from the aircraft database"),
         Column("operator", pa.string(), "Operator, from the aircraft database"),
+        Column(
+            "operator_name",
+            pa.string(),
+            "Name of the operator, one for each ICAO code: the text most of the code's aircraft have, else the radio "
+            "callsign most have, in capitals; of aircraft without a code their operator; empty: not known",
+            since="2",
+        ),
         Column("operatoricao", pa.string(), "ICAO code of the operator, from the aircraft database"),
         Column("aircraft_snapshot", pa.string(), "Version of the aircraft database that was joined", nullable=False),
     ),

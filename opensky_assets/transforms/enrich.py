@@ -15,6 +15,7 @@ from opensky_assets.schemas import (
     STATE_VECTORS,
     Contract,
 )
+from opensky_assets.transforms.operators import with_operator_names
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -28,7 +29,7 @@ AIRLINE_CALLSIGN = "^[A-Z]{3}[0-9]"
 STATE_PLANE = tuple(
     name
     for name in ENRICHED_STATES.schema.names
-    if name not in {*STATE_VECTORS.schema.names, "aircraft_matched", "aircraft_snapshot"}
+    if name not in {*STATE_VECTORS.schema.names, "aircraft_matched", "aircraft_snapshot", "operator_name"}
 )
 """Columns of the aircraft database that a state vector gets."""
 
@@ -44,19 +45,20 @@ def great_circle_km(lat1: ir.Value, lon1: ir.Value, lat2: ir.Value, lon2: ir.Val
     return 2 * EARTH_RADIUS_KM * h.sqrt().asin()
 
 
-def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, snapshot: str) -> ir.Table:
+def enrich_flights(
+    flights: ir.Table, aircraft: ir.Table, airports: ir.Table, operator_names: ir.Table, snapshot: str
+) -> ir.Table:
     """Every flight of `flights` once, with `ENRICHED_FLIGHTS`'s columns behind `day`.
 
-    `aircraft` has one row an icao24 and `airports` one row a code, so that no join doubles a flight; all are left
-    joins, so that none loses one.
+    `aircraft` has one row an icao24, `airports` and `operator_names` (of `name_operators`) one row a code, so that no
+    join doubles a flight; all are left joins, so that none loses one.
     """
     import ibis
 
     from opensky_assets.transforms.instants import UTC, local_time
 
-    plane = aircraft.select(
-        "icao24", "manufacturername", "manufacturericao", "model", "operator", "operatoricao"
-    ).rename(aircraft_icao24="icao24")
+    columns = ("icao24", "manufacturername", "manufacturericao", "model", "operator", "operatoricao")
+    plane = with_operator_names(aircraft.select(columns), operator_names).rename(aircraft_icao24="icao24")
     joined = flights.left_join(plane, flights.icao24 == plane.aircraft_icao24)
     for end in ("origin", "destination"):
         airport = airports.select(
@@ -84,14 +86,16 @@ def enrich_flights(flights: ir.Table, aircraft: ir.Table, airports: ir.Table, sn
     return t.select("day", *ENRICHED_FLIGHTS.schema.names)
 
 
-def enrich_states(states: ir.Table, aircraft: ir.Table, snapshot: str) -> ir.Table:
+def enrich_states(states: ir.Table, aircraft: ir.Table, operator_names: ir.Table, snapshot: str) -> ir.Table:
     """Every state vector of `states` once, with `ENRICHED_STATES`'s columns behind `day`, in the order they come in.
 
-    `aircraft` has one row an icao24, and it is a left join, so no state is doubled or lost.
+    `aircraft` has one row an icao24, `operator_names` one row a code, and these are left joins, so no state is doubled
+    or lost.
     """
     import ibis
 
-    plane = aircraft.select("icao24", *STATE_PLANE).rename(aircraft_icao24="icao24")
+    plane = with_operator_names(aircraft.select("icao24", *STATE_PLANE), operator_names)
+    plane = plane.rename(aircraft_icao24="icao24")
     t = states.left_join(plane, states.icao24 == plane.aircraft_icao24)
     t = t.mutate(aircraft_matched=t.aircraft_icao24.notnull(), aircraft_snapshot=ibis.literal(snapshot))
     return t.select("day", *ENRICHED_STATES.schema.names)
@@ -101,9 +105,10 @@ def enrich_states(states: ir.Table, aircraft: ir.Table, snapshot: str) -> ir.Tab
 class Enrichment:
     """A table joined with reference tables, for whatever engine runs it.
 
-    `expression` takes the raw rows with their `day`, then a table for each of `references`, then the version of the
-    aircraft database. `order` are the columns that a day's rows are sorted by; empty: they stay as the raw files have
-    them, so that nothing need be held to sort it.
+    `expression` takes the raw rows with their `day`, then a table for each of `references`, of which the aircraft
+    database is the first, then the names of operators (`name_operators`), then the version of the aircraft database.
+    `order` are the columns that a day's rows are sorted by; empty: they stay as the raw files have them, so that
+    nothing need be held to sort it.
     """
 
     raw: Contract
@@ -126,10 +131,16 @@ FLIGHT_ENRICHMENT = Enrichment(
 STATE_ENRICHMENT = Enrichment(STATE_VECTORS, ENRICHED_STATES, (AIRCRAFT_DATABASE,), enrich_states)
 
 
+NAME_LINEAGE = [
+    ("aircraft_database", name) for name in ("operator", "operatoricao", "operatoriata", "operatorcallsign")
+]
+
+
 def _flight_lineage() -> dict[str, list[tuple[str, str]]]:
     found = {name: [("flights", name)] for name in CORE_FLIGHTS.schema.names}
     for name in ("manufacturername", "manufacturericao", "model", "operator", "operatoricao"):
         found[name] = [("aircraft_database", name)]
+    found["operator_name"] = NAME_LINEAGE
     found["aircraft_matched"] = [("flights", "icao24"), ("aircraft_database", "icao24")]
     found["airline_icao"] = [("flights", "callsign")]
     ends = ("origin", "destination")
@@ -151,6 +162,7 @@ FLIGHT_LINEAGE = _flight_lineage()
 STATE_LINEAGE = {
     **{name: [("raw_state_vectors", name)] for name in STATE_VECTORS.schema.names},
     **{name: [("aircraft_database", name)] for name in STATE_PLANE},
+    "operator_name": NAME_LINEAGE,
     "aircraft_matched": [("raw_state_vectors", "icao24"), ("aircraft_database", "icao24")],
 }
 """Column of `ENRICHED_STATES` → the (asset, column) pairs it is made of."""

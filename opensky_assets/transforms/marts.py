@@ -120,7 +120,7 @@ def _prepare(
             listed = ", ".join(quoted(path) for path in (empty.as_posix(), *paths))
             connection.execute(
                 f"CREATE VIEW lake.{name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = true, "
-                "hive_types = {'day': DATE})"
+                "hive_types = {'day': DATE}, union_by_name = true)"
             )
         connection.register("listing", pa.table({"day": list(movement_days)}))
         connection.execute("CREATE TABLE lake.movement_days AS SELECT day::DATE AS day FROM listing")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from opensky_assets.ingest.plan import Status, make_plan
+from opensky_assets.lake.columns import read_whole_tables
 from opensky_assets.lake.connect import connect
 from opensky_assets.settings import Settings
 from opensky_assets.storage.objects import LocalStore
@@ -52,6 +53,8 @@ def test_it_is_read_and_verified_as_it_is(place: Place) -> None:
             table: duck.execute(f"SELECT count(*) FROM {table}").fetchone()
             for table in ("raw_flights", "enriched_flights", "raw_state_vectors", "enriched_state_vectors")
         }
+        names = "SELECT count(operator) > 0, count(operator_name) FROM enriched_flights"
+        assert duck.execute(names).fetchone() == (True, 0)
     assert counts == {
         "raw_flights": (23,),
         "enriched_flights": (23,),
@@ -93,7 +96,8 @@ def test_it_goes_on_without_reading_everything_again(place: Place) -> None:
     assert (found.problems, found.due, found.strays) == ([], {}, [])
     with connect(lake) as duck:
         flights = duck.execute("SELECT origin_kind, count(*) FROM flights GROUP BY 1 ORDER BY 1").fetchall()
-        assert duck.execute("SELECT count(*) FROM enriched_flights").fetchone() == (25,)
+        assert duck.execute("SELECT count(*), count(operator_name) > 0 FROM enriched_flights").fetchone() == (25, True)
+    assert read_whole_tables(lake).keys() == {"core/enriched_flights", "core/enriched_state_vectors"}
     assert flights == [("api", 3), ("list", 22)]
     again = place.run("backfill", *DAYS, OPENSKY_QUARANTINE_LIMIT="0.5")
     assert "2 days have objects, 0 of them are missing: 0 runs" in again.stdout, again.stdout[-2000:]
