@@ -1,4 +1,4 @@
-"""SQL over the lake from the command line: a table to read, or CSV, JSON or Parquet for other programs."""
+"""Answers on the command line: a table to read, or a file for other programs, maps and spreadsheets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ import shutil
 import sys
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from opensky_assets.lake import Lake
 from opensky_assets.lake.connect import connect
+from opensky_assets.research import Answer
+from opensky_assets.research.export import WRITERS
 
-FORMATS = ("table", "csv", "json", "parquet")
+FORMATS = ("table", "csv", "json", "parquet", *WRITERS)
+BINARY = ("parquet", "geoparquet", "xlsx")
 MOST_ROWS = 60
 """Rows that a table shows of a longer answer; the other formats give all."""
 
@@ -41,37 +46,53 @@ def run_sql(query: str, lake: Lake, wanted: str | None, out: Path | None, exact:
     `out` or to standard output. In CSV, an apostrophe stands before each text that a spreadsheet would run as a
     formula, unless `exact`. Raises `SqlError`."""
     style = _format(wanted, out)
-    if style == "parquet" and out is None and sys.stdout.isatty():
-        raise SqlError("Parquet is not for a terminal: name a file with --out")
-    query = query.strip().rstrip(";")
     with connect(lake) as connection:
         try:
-            if style == "csv" and not exact:
-                query = _without_formulas(connection, query)
-            if style == "table":
-                _as_table(connection, query, out)
-            elif out is not None:
-                staged = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
-                try:
-                    _copy(connection, query, staged, style)
-                    os.replace(staged, out)
-                finally:
-                    staged.unlink(missing_ok=True)
-            else:
-                with tempfile.TemporaryDirectory() as folder:
-                    staged = Path(folder) / f"answer.{style}"
-                    _copy(connection, query, staged, style)
-                    with staged.open("rb") as answer:
-                        shutil.copyfileobj(answer, sys.stdout.buffer)
-                    sys.stdout.flush()
+            _write(connection, query.strip().rstrip(";"), style, out, exact)
         except duckdb.CatalogException as error:
             raise SqlError(f"{_first_line(error)} (`opensky-assets tables` tells what there is in {lake})") from None
-        except (duckdb.Error, OSError) as error:
-            raise SqlError(_first_line(error)) from None
+
+
+def write_answer(answer: Answer, shown: Sequence[str], wanted: str | None, out: Path | None) -> None:
+    """The same for the rows of an answer; a table has the columns `shown`, the other formats all of them."""
+    style = _format(wanted, out)
+    columns = ", ".join(shown) if style == "table" else "*"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("answer", answer.arrow())
+        _write(connection, f"SELECT {columns} FROM answer", style, out, exact=False)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, query: str, style: str, out: Path | None, exact: bool) -> None:
+    try:
+        if style == "csv" and not exact:
+            query = _without_formulas(connection, query)
+        if style == "table":
+            _as_table(connection, query, out)
+        elif out is not None:
+            staged = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
+            try:
+                _copy(connection, query, staged, style)
+                os.replace(staged, out)
+            finally:
+                staged.unlink(missing_ok=True)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                staged = Path(folder) / f"answer.{style}"
+                _copy(connection, query, staged, style)
+                with staged.open("rb") as answer:
+                    shutil.copyfileobj(answer, sys.stdout.buffer)
+                sys.stdout.flush()
+    except (duckdb.CatalogException, BrokenPipeError):
+        raise
+    except (duckdb.Error, OSError) as error:
+        raise SqlError(_first_line(error)) from None
 
 
 def _format(wanted: str | None, out: Path | None) -> str:
     if wanted:
+        if wanted in BINARY and out is None and sys.stdout.isatty():
+            raise SqlError(f"{wanted} is not for a terminal: name a file with --out")
         return wanted
     if out is None:
         return "table"
@@ -93,6 +114,15 @@ def _as_table(connection: duckdb.DuckDBPyConnection, query: str, out: Path | Non
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, style: str) -> None:
+    if style in WRITERS:
+        rows: duckdb.DuckDBPyRelation | None = connection.sql(query)
+        if rows is None:
+            raise SqlError("the query has no rows to write")
+        try:
+            WRITERS[style](rows.to_arrow_table(), path)
+        except (ValueError, pa.ArrowException) as error:
+            raise SqlError(f"{style}: {_first_line(error)}") from None
+        return
     target = path.as_posix().replace("'", "''")
     connection.execute(f"COPY ({query}\n) TO '{target}' ({_OPTIONS[style]})")
 

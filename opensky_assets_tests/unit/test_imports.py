@@ -27,6 +27,7 @@ FLOORS = (
     "ingest",
     "transforms",
     "engines",
+    "research",
     "benchmark",
     "report",
     "alerts",

@@ -12,7 +12,7 @@ from opensky_assets.cli.options import one_of
 from opensky_assets.cli.panels import ASK, examples
 from opensky_assets.console import error, say
 
-FORMATS = ("table", "csv", "json", "parquet")
+FORMATS = ("table", "csv", "json", "parquet", "geojson", "geoparquet", "kml", "xlsx")
 
 app = typer.Typer()
 

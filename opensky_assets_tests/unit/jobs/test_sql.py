@@ -173,7 +173,7 @@ def test_text_is_exact_on_request_and_in_other_formats(
     [
         ("FROM rutes", None, "opensky-assets tables"),
         ("SELEC 1", None, "syntax error"),
-        ("SELECT 1", "answer.xlsx", "does not tell the format"),
+        ("SELECT 1", "answer.ods", "does not tell the format"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_one_line(
