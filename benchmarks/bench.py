@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opensky_assets.benchmark.machine import describe_machine
+from opensky_assets.settings import load_settings
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -248,7 +249,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("tiny", "quick", "full"), default="quick")
     parser.add_argument("--only", action="append", choices=[step.name for step in STEPS])
-    parser.add_argument("--folder", type=Path, default=HERE.parent / "data" / "benchmarks")
+    parser.add_argument("--folder", type=Path, default=HERE.parent / load_settings().root / "benchmarks")
     parser.add_argument("--no-page", action="store_true", help="print only; docs/performance.md stays as it is")
     args = parser.parse_args()
     place = make_place(args.folder.resolve(), args.size)

@@ -283,6 +283,8 @@ def print_table(turns: dict[str, list[Turn]], skipped: dict[str, str]) -> None:
 
 
 def main() -> int:
+    from opensky_assets.settings import load_settings
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", choices=("states", "flights"), default="states")
     parser.add_argument("--objects", "--hours", type=int, default=8, help="hours of states, or months of flights")
@@ -293,7 +295,7 @@ def main() -> int:
     parser.add_argument("--growth-repeats", type=int, default=3, help="of 24 objects against 2 (states); 0: none")
     parser.add_argument("--peers", nargs="*", choices=NAMES, default=NAMES)
     parser.add_argument("--defects", type=float, default=0.0, help="share of damaged records; most peers then fail")
-    parser.add_argument("--folder", type=Path, default=Path("data/benchmarks"))
+    parser.add_argument("--folder", type=Path, default=load_settings().root / "benchmarks")
     parser.add_argument("--chdb-python", default=sys.executable, help="an interpreter that has chdb installed")
     parser.add_argument("--chart", type=Path, help="write the chart as PNG here, where matplotlib is installed")
     args = parser.parse_args()

@@ -27,7 +27,7 @@ from opensky_assets.benchmark.process_tree import ProcessTree
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import STATE_VECTORS
-from opensky_assets.settings import Settings
+from opensky_assets.settings import Settings, load_settings
 from opensky_assets.storage.objects import LocalStore
 
 TODAY = date(2026, 1, 1)
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_200_000, help="about so many an hour")
     parser.add_argument("--objects", type=int, default=8, help="objects to ingest, of these hours; at most 24")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--folder", type=Path, default=Path("data/benchmarks"))
+    parser.add_argument("--folder", type=Path, default=load_settings().root / "benchmarks")
     parser.add_argument("--turn", choices=("with", "without"), help=argparse.SUPPRESS)
     parser.add_argument("--bucket", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)

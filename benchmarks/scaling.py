@@ -25,6 +25,7 @@ from opensky_assets.engines.local import LocalEngine
 from opensky_assets.engines.spark.engine import SparkEngine
 from opensky_assets.engines.spark.session import start_session
 from opensky_assets.lake import Lake
+from opensky_assets.settings import load_settings
 
 POINTS = ((2, 1 / 2), (8, 1 / 4), (24, 1 / 4), (2, 1), (8, 1), (24, 1 / 16))
 """Objects of an ingest, and how large each is as a part of `--rows`. By default each is enough for all cores."""
@@ -209,7 +210,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_200_000, help="about so many in a large object")
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--memory", default="2g", help="heap of Spark's driver")
-    parser.add_argument("--folder", type=Path, default=Path("data/benchmarks"))
+    parser.add_argument("--folder", type=Path, default=load_settings().root / "benchmarks")
     parser.add_argument("--figure", type=Path, help="draw the points here")
     parser.add_argument("--engine", choices=("local", "spark"), help=argparse.SUPPRESS)
     args = parser.parse_args()

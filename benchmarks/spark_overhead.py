@@ -36,7 +36,7 @@ from opensky_assets.lake import Lake
 from opensky_assets.lake.days import DayRows
 from opensky_assets.lake.tables import ParquetTables, snapshot_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE, STATE_VECTORS
-from opensky_assets.settings import Settings
+from opensky_assets.settings import Settings, load_settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
 from opensky_assets.transforms.inputs import work_on_enrichment
@@ -136,7 +136,7 @@ def main() -> int:
     parser.add_argument("--enriched-rows", type=int, default=10_000_000)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--memory", default="2g", help="heap of Spark's driver")
-    parser.add_argument("--folder", type=Path, default=Path("data/benchmarks"))
+    parser.add_argument("--folder", type=Path, default=load_settings().root / "benchmarks")
     parser.add_argument("--enrich", choices=("local", "spark"), help=argparse.SUPPRESS)
     parser.add_argument("--lake", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -7,7 +7,8 @@ name in the environment, without `OPENSKY_` and in small letters; `load_settings
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -30,6 +31,9 @@ from opensky_assets.calendar import FIRST_DAY
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
 POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@([^\s/@:]*|\[[0-9a-fA-F:.]+\])(:\d+)?/[^\s/]+")
+BELOW_ROOT = {"source": "bucket", "lake": "lake", "warehouse": "warehouse.duckdb"}
+"""Settings whose default is below OPENSKY_ROOT, and where."""
+
 OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
 """Spark's options that another setting is for."""
 
@@ -54,8 +58,14 @@ SecretWebAddress = Annotated[SecretStr, AfterValidator(_check_secret_web_address
 
 
 def _named(prefix: str) -> ConfigDict:
-    """The configuration of a group whose fields have this prefix in the environment, unless they name an alias."""
-    return ConfigDict(frozen=True, alias_generator=lambda name: prefix + name)
+    """The configuration of a group whose fields have this prefix in the environment, unless they name an alias. The
+    text below a field is its description (`.env.example`)."""
+    return ConfigDict(frozen=True, alias_generator=lambda name: prefix + name, use_attribute_docstrings=True)
+
+
+def _in(unit: str) -> dict[str, Any]:
+    """A field's unit, for whoever describes the settings."""
+    return {"unit": unit}
 
 
 class SourceSettings(BaseModel):
@@ -64,10 +74,15 @@ class SourceSettings(BaseModel):
     model_config = _named("source_")
 
     uri: str = Field(default="data/bucket", alias="source")
+    """Root of the bucket: a folder or s3://bucket[/prefix]. By default `bucket` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
+    """Address of the S3 server, as https://s3.opensky-network.org. Without it: AWS."""
     region: str | None = None
+    """Region of the bucket. Without it: by AWS's usual chain."""
     profile: str | None = None
+    """Profile of AWS's configuration that has the credentials, where the source is not read anonymously."""
     anonymous: bool = True
+    """Whether the source is read without credentials."""
 
 
 class LakeSettings(BaseModel):
@@ -76,9 +91,13 @@ class LakeSettings(BaseModel):
     model_config = _named("lake_")
 
     uri: str = Field(default="data/lake", alias="lake")
+    """The lake: a folder or s3://bucket[/prefix]; it belongs to one source. By default `lake` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
+    """Address of the S3 server. Without it: AWS."""
     region: str | None = None
+    """Region of the bucket. Without it: by AWS's usual chain."""
     profile: str | None = None
+    """Profile of AWS's configuration that has the credentials. Without it: by AWS's usual chain."""
 
     @field_validator("uri")
     @classmethod
@@ -94,9 +113,13 @@ class FilterSettings(BaseModel):
     model_config = _named("")
 
     year: int | None = Field(default=None, ge=FIRST_DAY.year, le=2100)
+    """Only days of this year."""
     month: int | None = Field(default=None, ge=1, le=12)
+    """Only days of this month, 1 to 12."""
     day: int | None = Field(default=None, ge=1, le=31)
-    file_limit: int | None = Field(default=None, ge=1)
+    """Only this day of each month, 1 to 31."""
+    file_limit: int | None = Field(default=None, ge=1, json_schema_extra=_in("objects"))
+    """At most so many objects a run, oldest first."""
 
     def wants(self, day: date) -> bool:
         """Whether the year, month and day filters let `day` through."""
@@ -109,10 +132,13 @@ class SparkSettings(BaseModel):
     model_config = _named("spark_")
 
     master: str = "local[*]"
-    memory: str = Field(default="2g", pattern=r"^[1-9]\d*[kmgtKMGT]$")
+    """The cluster: local[*], local[2], spark://host:7077, yarn or k8s://https://host:443."""
+    memory: str = Field(
+        default="2g", pattern=r"^[1-9]\d*[kmgtKMGT]$", json_schema_extra=_in("bytes, with k, m, g or t")
+    )
     """Heap of the driver and of each executor, as Spark writes it."""
     conf: SecretStr = SecretStr("")
-    """Further options of Spark; among them may be passwords, so it is never shown."""
+    """Further options of Spark, as spark.key=value;spark.key=value. They may hold passwords: never shown."""
 
     @field_validator("master")
     @classmethod
@@ -139,13 +165,17 @@ class ApiSettings(BaseModel):
     model_config = _named("api_")
 
     client_id: SecretStr | None = Field(default=None, alias="client_id")
+    """Id of the API client that OpenSky gave you. It is never shown."""
     client_secret: SecretStr | None = Field(default=None, alias="client_secret")
-    budget: int = Field(default=4000, ge=4)
+    """Secret of the API client. It is never shown."""
+    budget: int = Field(default=4000, ge=4, json_schema_extra=_in("credits"))
     """Credits of OpenSky's API that one run may spend."""
     airports: tuple[str, ...] = ()
-    """ICAO codes, in the environment by commas: their arrivals and departures are asked for instead of all flights."""
+    """ICAO codes, separated by commas: their arrivals and departures are requested instead of all flights."""
     url: WebAddress = "https://opensky-network.org/api"
+    """Address of the API."""
     token_url: WebAddress = "https://auth.opensky-network.org/auth/realms/opensky-network/protocol/openid-connect/token"
+    """Address that gives the API's tokens."""
 
     @field_validator("airports", mode="before")
     @classmethod
@@ -170,9 +200,10 @@ class AlertSettings(BaseModel):
     url: SecretWebAddress | None = None
     """A webhook; alerts are posted there as JSON. Its address often holds a secret, so it is never shown."""
     email: str = ""
-    """Addresses, by commas."""
+    """E-mail addresses that alerts go to, separated by commas."""
     sender: str = Field(default="opensky-assets@localhost", alias="alert_from")
-    quiet_hours: float = Field(default=6, ge=0)
+    """The sender of alerts by e-mail."""
+    quiet_hours: float = Field(default=6, ge=0, json_schema_extra=_in("hours"))
     """For so long, no other alert is sent for the same cause."""
 
 
@@ -182,15 +213,25 @@ class SmtpSettings(BaseModel):
     model_config = _named("smtp_")
 
     host: str = "localhost"
+    """The mail server."""
     port: int = Field(default=25, ge=1, le=65535)
+    """Its port. TLS is used where the server offers it."""
     user: str = ""
+    """The user's name at the mail server."""
     password: SecretStr | None = None
+    """The user's password. It is never shown, and goes to another machine over TLS only."""
 
 
 class Settings(BaseSettings):
     """The settings; every one is optional."""
 
-    model_config = SettingsConfigDict(env_prefix="OPENSKY_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OPENSKY_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
+
+    root: Path = Path("data")
+    """Folder of everything whose place no other setting names: simulated bucket, lake, warehouse, Dagster's history,
+    benchmarks."""
 
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()
@@ -201,27 +242,41 @@ class Settings(BaseSettings):
     smtp: SmtpSettings = SmtpSettings()
 
     warehouse: Path = Path("data/warehouse.duckdb")
+    """DuckDB file of views over the lake. By default `warehouse.duckdb` below OPENSKY_ROOT."""
     datasets: str = ""
-    """YAML files with raw tables of one's own, or folders of them, separated as in PATH."""
+    """YAML files with raw tables of your own, or folders of them, separated as in PATH."""
     definitions: str = ""
-    """A Python module with assets of one's own."""
+    """A Python module with assets of your own."""
     engine: Literal["local", "spark"] = "local"
-    workers: int | None = Field(default=None, ge=1)
+    """What computes the tables: `local` (processes of this machine) or `spark`."""
+    workers: int | None = Field(default=None, ge=1, json_schema_extra=_in("processes"))
+    """Processes that read objects. Without it: as many as there are cores."""
     refresh: bool = False
     """Also read again what another contract or code version wrote."""
-    quarantine_limit: float = Field(default=0.05, ge=0, le=1)
+    quarantine_limit: float = Field(default=0.05, ge=0, le=1, json_schema_extra=_in("share, 0 to 1"))
+    """Share of rejected records beyond which an object is held back."""
     env: Literal["local", "production"] = "local"
+    """With `production`, sensors and schedules are on."""
     postgres_url: SecretStr | None = None
-    """Dagster's history, as postgresql+psycopg2://user:password@host:5432/database; without it, it is in SQLite. Where
-    the URL names no driver, SQLAlchemy takes another than dagster-postgres brings."""
+    """Dagster's history, as postgresql+psycopg2://user:password@host:5432/database; without it, in SQLite. It is never
+    shown."""
     ui_url: WebAddress = "http://127.0.0.1:3000"
     """Where the Dagster UI is, for links in alerts."""
+
+    @field_validator("root")
+    @classmethod
+    def _root_is_a_folder(cls, value: Path) -> Path:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(value)):
+            raise ValueError("must be a folder; a lake in a bucket is named by OPENSKY_LAKE")
+        return value
 
     @model_validator(mode="before")
     @classmethod
     def _put_in_groups(cls, values: dict[str, Any]) -> dict[str, Any]:
         """What came by the names of the environment, each in its group. `OPENSKY_YEAR=` in a `.env` means: not set."""
         given = {name: value for name, value in values.items() if value != ""}
+        if root := given.get("root"):
+            given = {name: Path(root).joinpath(below).as_posix() for name, below in BELOW_ROOT.items()} | given
         groups = {
             group: {name: given.pop(name) for name in _aliases(fields) if name in given}
             for group, fields in _groups().items()
@@ -286,6 +341,43 @@ def _fields() -> dict[str, FieldInfo]:
         else:
             found[name] = field
     return found
+
+
+@dataclass(frozen=True)
+class Description:
+    """A setting as it is shown to people; `group` says what it and its neighbours are about."""
+
+    group: str
+    variable: str
+    text: str
+    default: str
+    unit: str
+
+
+def descriptions() -> Iterator[Description]:
+    """All settings, those without a group first."""
+    for name, (group, field) in _described().items():
+        if field.description is None:
+            raise TypeError(f"the setting {name} has no description: write one below its field")
+        unit = cast(dict[str, str], field.json_schema_extra or {}).get("unit", "")
+        text = " ".join(field.description.replace("`", "").split())
+        yield Description(group, f"OPENSKY_{name.upper()}", text, _default_text(field.default), unit)
+
+
+def _described() -> dict[str, tuple[str, FieldInfo]]:
+    groups = _groups()
+    top = {name: ("General.", field) for name, field in Settings.model_fields.items() if name not in groups}
+    for group in groups.values():
+        about = " ".join((group.__doc__ or "").split())
+        top |= {name: (about, field) for name, field in zip(_aliases(group), group.model_fields.values(), strict=True)}
+    return top
+
+
+def _default_text(value: object) -> str:
+    """A default as one writes it in the environment; empty where there is none."""
+    if value in (None, (), SecretStr("")):
+        return ""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def variables() -> list[str]:

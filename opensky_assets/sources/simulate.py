@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from opensky_assets.settings import load_settings
 from opensky_assets.sources.simulation.bucket import BucketExistsError, SimulationSummary, simulate
 
 __all__ = ["SimulationSummary", "main", "simulate"]
@@ -21,7 +22,7 @@ __all__ = ["SimulationSummary", "main", "simulate"]
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m opensky_assets.sources.simulate", description=__doc__)
-    p.add_argument("--out", type=Path, default=Path("data/bucket"), help="folder of the bucket")
+    p.add_argument("--out", type=Path, help="folder of the bucket; by default bucket below OPENSKY_ROOT")
     p.add_argument("--start", type=date.fromisoformat, default=date(2022, 6, 25), help="first UTC day, YYYY-MM-DD")
     p.add_argument("--days", type=int, default=3)
     p.add_argument("--aircraft", type=int, default=600, help="about 2,500 state rows a day each")
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     hours = None if args.states_hours == "all" else int(args.states_hours)
     try:
         summary = simulate(
-            args.out,
+            args.out or load_settings().root / "bucket",
             start=args.start,
             days=args.days,
             aircraft=args.aircraft,

@@ -37,6 +37,7 @@ GIVEN = {
     "POSTGRES_URL": "postgresql+psycopg2://u:s2@h/d", "UI_URL": "http://u", "ALERT_URL": "http://s3",
     "ALERT_EMAIL": "e@x", "ALERT_FROM": "f@x", "ALERT_QUIET_HOURS": "7", "SMTP_HOST": "m", "SMTP_PORT": "587",
     "SMTP_USER": "n", "SMTP_PASSWORD": "s4", "DATASETS": "d.yaml", "DEFINITIONS": "mine",
+    "ROOT": "r",
 }  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def test_each_variable_is_a_field_of_its_group(monkeypatch):
         "smtp": {"host": "m", "port": 587, "user": "n", "password": hidden},
         "warehouse": "w", "engine": "spark", "workers": 4, "refresh": True, "quarantine_limit": 0.5,
         "env": "production", "postgres_url": hidden, "ui_url": "http://u",
-        "datasets": "d.yaml", "definitions": "mine",
+        "datasets": "d.yaml", "definitions": "mine", "root": "r",
     }  # fmt: skip
     assert load_settings(**{name.lower(): value for name, value in GIVEN.items()}) == settings
 

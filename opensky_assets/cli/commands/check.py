@@ -1,7 +1,8 @@
-"""`doctor`, `probe`, `benchmark`: whether things work, and how fast."""
+"""`doctor`, `settings`, `probe`, `benchmark`: whether things work, and how fast."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,15 @@ def doctor() -> int:
     from opensky_assets.jobs.doctor import doctor as run
 
     return run(say)
+
+
+@app.command(rich_help_panel=CHECK, epilog=examples("settings"))
+def settings() -> int:
+    """Print all settings with description, default and unit, as a file .env to start from."""
+    from opensky_assets.jobs.env_example import env_example
+
+    sys.stdout.buffer.write(env_example().encode())
+    return 0
 
 
 @app.command(rich_help_panel=CHECK, epilog=examples("probe", "probe --hour 2022-06-27-05"))
