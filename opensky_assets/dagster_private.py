@@ -6,6 +6,7 @@ Imported where Dagster is loaded anyway. What `import dagster` does not load sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -59,6 +60,7 @@ __all__ = [
     "answers",
     "capture_interrupts",
     "failed_ticks",
+    "keep_first",
     "server_knows_run",
     "silent_daemons",
 ]
@@ -76,6 +78,20 @@ def failed_ticks(
     return instance.get_ticks(
         state.instigator_origin_id, state.selector_id, after=after, limit=limit, statuses=[TickStatus.FAILURE]
     )
+
+
+def keep_first(instance: DagsterInstance, key: str, value: str) -> str:
+    """Store a value in the history itself where it has none under the key; the value that it has now. Of several
+    processes that do so at once, the first one wins."""
+    from dagster._core.storage.runs.schema import KeyValueStoreTable
+    from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+    from sqlalchemy.exc import IntegrityError
+
+    storage = instance.run_storage
+    assert isinstance(storage, SqlRunStorage)
+    with suppress(IntegrityError), storage.connect() as connection:
+        connection.execute(KeyValueStoreTable.insert().values(key=key, value=value))
+    return storage.get_cursor_values({key})[key]
 
 
 def silent_daemons(instance: DagsterInstance, since: float) -> list[str]:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from opensky_assets.dagster_home import homes_folder
+from opensky_assets.history_lake import lake_of
+from opensky_assets.settings import load_settings
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -33,8 +37,14 @@ class Place:
     def warehouse(self) -> Path:
         return self.folder / "warehouse.duckdb"
 
+    @property
+    def home(self) -> Path:
+        """DAGSTER_HOME of its lake, as commands find it that are called in the folder."""
+        settings = load_settings(lake=str(self.lake))
+        return homes_folder(self.folder, settings) / lake_of(settings).digest
+
     def environment(self) -> dict[str, str]:
-        # Commands have their history below `folder`, and would say that another one is ignored.
+        # Commands have their history below `folder`: an exported one would win.
         kept = {n: value for n, value in os.environ.items() if not n.startswith("OPENSKY_") and n != "DAGSTER_HOME"}
         return kept | {
             "OPENSKY_SOURCE": str(self.source),
@@ -44,7 +54,7 @@ class Place:
         }
 
     def start(self, *arguments: str, new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
-        """Start `opensky-assets …` in `folder`, so that its `data/dagster` is there too."""
+        """Start `opensky-assets …` in `folder`, so that its history is there too."""
         return subprocess.Popen(
             [sys.executable, "-m", "opensky_assets.cli", *arguments],
             cwd=self.folder,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from opensky_assets.dagster_home import dagster_home, history
+from opensky_assets.dagster_home import dagster_home, history, history_place
 from opensky_assets.engines.spark.errors import SparkUnavailable
 from opensky_assets.engines.spark.session import prepare_process
 from opensky_assets.ingest.plan import RAW_TABLES
@@ -164,17 +164,11 @@ def _disk(what: str, folder: Path, setting: str) -> Finding:
 def _history(settings: Settings) -> Finding:
     try:
         home = dagster_home(Path.cwd())
-    except OSError as error:
-        return Finding("history", "data/dagster", f"cannot be written ({error.strerror}): run where you may write")
+        if settings.postgres_url:
+            history(home).dispose()
     except SettingsError as error:
-        return Finding("history", "data/dagster", str(error))
-    if not settings.postgres_url:
-        return Finding("history", f"{home} (DAGSTER_HOME of every command)")
-    try:
-        history(home).dispose()
-    except SettingsError as error:
-        return Finding("history", "PostgreSQL", str(error))
-    return Finding("history", f"PostgreSQL, by its address in {home} (DAGSTER_HOME of every command)")
+        return Finding("history", "cannot be used", str(error))
+    return Finding("history", f"{history_place(home)}; DAGSTER_HOME is {home}")
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:

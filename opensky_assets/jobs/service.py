@@ -1,30 +1,44 @@
 """Webserver, daemon and code server: as background processes of this machine by `opensky-assets start`, `status` and
 `stop`, or one by one under somebody else's eye (systemd, containers) by `opensky-assets serve`.
 
-What is known of the background processes is below `data/dagster/service`: a record each (its pid and address), and its
-log.
+What is known of the background processes of a lake is in the folder `service` of its DAGSTER_HOME: a record each (its
+pid and address), and its log. Where that home is not below the root, the root has a pointer to it, so that each service
+is found from any shell.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 
 from opensky_assets.bootstrap import lock
 from opensky_assets.console import error, say
-from opensky_assets.dagster_home import POSTGRES_URL, dagster_home, end_dead_runs, history, home_below
-from opensky_assets.settings import Settings, load_settings
+from opensky_assets.dagster_home import (
+    dagster_home,
+    end_dead_runs,
+    export_postgresql,
+    history,
+    history_place,
+    home_of,
+    homes,
+    homes_folder,
+    open_history,
+    record_old_history,
+)
+from opensky_assets.history_lake import recorded_in
+from opensky_assets.settings import Settings, SettingsError, load_settings
 
 LOOPBACK = "127.0.0.1"
 CODE, DAEMON, WEB = "code server", "daemon", "webserver"
@@ -76,6 +90,11 @@ class Service:
     @property
     def folder(self) -> Path:
         return self.home / "service"
+
+    @property
+    def lake(self) -> str:
+        """The lake that it is of, as messages name it."""
+        return str(recorded_in(self.home) or "that its runs name")
 
     def log(self, part: str) -> Path:
         return self.folder / f"{part.replace(' ', '-')}.log"
@@ -150,7 +169,7 @@ class Service:
     def _daemon_trouble(self, record: Record, since: float) -> str | None:
         from opensky_assets.dagster_private import silent_daemons
 
-        with history(self.home) as instance:
+        with open_history(self.home) as instance:
             silent = silent_daemons(instance, since)
         return f"no sign of life of {', '.join(silent)}" if silent else None
 
@@ -164,6 +183,15 @@ class Service:
                 )
                 raise ServiceError(f"the {part} did not start: {trouble}. The end of {self.log(part)}:{last}")
             time.sleep(0.25)
+
+    @property
+    def at(self) -> str:
+        """Where its UI is, for the end of a sentence; empty where the webserver does not run."""
+        web = self.running().get(WEB)
+        return f" at http://{LOOPBACK}:{web.port}" if web else ""
+
+    def how_to(self, command: str) -> str:
+        return f"`DAGSTER_HOME={self.home} opensky-assets {command}`"
 
     def told(self, part: str, record: Record) -> str:
         address = {CODE: f"{LOOPBACK}:{record.port}, ", DAEMON: "", WEB: f"http://{LOOPBACK}:{record.port}, "}[part]
@@ -201,7 +229,7 @@ def serve(root: Path, part: str, host: str, port: int, code: tuple[str, int]) ->
     service = Service(root.resolve(), dagster_home(root))
     service.folder.mkdir(exist_ok=True)
     with history(service.home):
-        say(f"{part}: the history is {_told_history(service.home)}")
+        say(f"{part}: the history is {history_place(service.home)}")
     workspace = service.folder / f"workspace-of-{part}.yaml"
     workspace.write_text(workspace_at(*code))
     command = command_of(part, service.root, workspace, host, port)
@@ -230,10 +258,12 @@ def start(root: Path, port: int) -> int:
             say(f"only {' and '.join(running)} of an earlier start still there: stopped")
         _stop(service)
         try:
+            _refuse_port_of(_find_services(root)[1], port)
             _refuse_taken(port)
+            _leave_pointer(service)
             with history(service.home) as instance:
                 ended = end_dead_runs(instance)
-            say(f"ok      {'history':<13}{_told_history(service.home)}")
+            say(f"ok      {'history':<13}{history_place(service.home)}")
             for run_id in ended:
                 say(f"        run {run_id} had died with an earlier service; marked as failed")
             # At its old address the new server can tell that runs of the old one are gone.
@@ -256,21 +286,43 @@ def start(root: Path, port: int) -> int:
 
 def stop(root: Path) -> int:
     """Stop all parts; 0 also where nothing runs. What of the runs is killed with them runs again after the
-    next start."""
-    service = Service(root.resolve(), dagster_home(root))
-    with service.locked():
-        ended = _stop(service)
+    next start.
+
+    It is the service of the lake of the settings that is stopped, or, where that does not run, the only one that does.
+    """
+    own, others = _find_services(root)
+    service = others[0] if len(others) == 1 and not own.running() else own
+    ended = []
+    if service.folder.is_dir():
+        with service.locked():
+            ended = _stop(service)
+    if ended:
+        say(f"of the lake {service.lake}:")
     for part in ended:
         say(f"ok      {part:<13}stopped")
+    left = [other for other in others if other != service]
     if not ended:
         say(f"the service does not run in {service.root}")
-    return 0
+    for other in left:
+        say(f"still runs: the service of the lake {other.lake}; stop it with {other.how_to('stop')}")
+    return 1 if left and not ended else 0
 
 
 def status(root: Path) -> int:
-    """Say how each part is: 0 where all run and answer, 3 where none runs, 1 otherwise."""
-    home = home_below(root)
-    service = Service(root.resolve(), dagster_home(root) if home.is_dir() else home)
+    """Say how each part is: 0 where all run and answer, 3 where none runs, 1 otherwise. Services of other lakes are
+    named after that."""
+    settings = load_settings()
+    export_postgresql(settings)
+    record_old_history(root, settings)
+    service, others = _find_services(root)
+    code = _tell_parts(service)
+    for other in others:
+        count = f"{len(other.running())} of {len(PARTS)} parts run"
+        say(f"also    the service of the lake {other.lake}{other.at}, {count}")
+    return code
+
+
+def _tell_parts(service: Service) -> int:
     if not service.running():
         say(f"the service does not run in {service.root}")
         return NOT_RUNNING
@@ -283,6 +335,46 @@ def status(root: Path) -> int:
         if trouble:
             say(f"{'':<21}{trouble}: `opensky-assets start` starts the whole anew")
     return 1 if problems else 0
+
+
+def dev(root: Path, arguments: Sequence[str]) -> int:
+    """`dagster dev` on loopback, over the same history as every other command. Raises `SettingsError` where a service
+    runs on that history: two daemons would start each run twice."""
+    home = dagster_home(root)
+    own, others = _find_services(root)
+    if own.running():
+        raise SettingsError(
+            f"the service of the lake {own.lake} runs{own.at}: open that, or stop it with `opensky-assets stop`"
+        )
+    if port := re.search(r"(?:^| )(?:-p|--port)[ =]?(\d+)", " ".join(arguments)):
+        _refuse_port_of(others, int(port[1]))
+    with history(home) as instance:
+        end_dead_runs(instance)
+    code = ["-w", "workspace.yaml"] if (root / "workspace.yaml").is_file() else ["-m", "opensky_assets.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", *code, "-h", LOOPBACK, *arguments]
+    return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
+
+
+def _find_services(root: Path) -> tuple[Service, list[Service]]:
+    """The service of the lake of the settings, and those of other lakes that run below the same root."""
+    settings = load_settings()
+    own = Service(root.resolve(), home_of(root, settings))
+    pointed = [Path(pointer.read_text()) for pointer in sorted(_pointers(root, settings).glob("*.home"))]
+    known = [Service(own.root, home) for home in dict.fromkeys([*homes(root, settings), *pointed])]
+    return own, [service for service in known if service != own and service.running()]
+
+
+def _pointers(root: Path, settings: Settings) -> Path:
+    return homes_folder(root, settings) / "elsewhere"
+
+
+def _leave_pointer(service: Service) -> None:
+    settings = load_settings()
+    if not service.home.is_relative_to(homes_folder(service.root, settings)):
+        folder = _pointers(service.root, settings)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = hashlib.sha256(str(service.home).encode()).hexdigest()[:12]
+        (folder / f"{name}.home").write_text(str(service.home))
 
 
 def _stop(service: Service) -> list[str]:
@@ -318,12 +410,13 @@ def _web_trouble(record: Record, since: float) -> str | None:
     return None if loaded == ["RepositoryLocation"] else f"it does not show the code location: {loaded or 'loading'}"
 
 
-def _told_history(home: Path) -> str:
-    url = os.environ.get(POSTGRES_URL)
-    if not url:
-        return f"SQLite in {home}"
-    place = urlsplit(url)
-    return f"PostgreSQL, database {place.path.strip('/')} at {place.hostname or 'a socket'}"
+def _refuse_port_of(services: Iterable[Service], port: int) -> None:
+    for service in services:
+        if port in (record.port for record in service.running().values()):
+            raise SettingsError(
+                f"port {port} of {LOOPBACK} is in use by the service of the lake {service.lake}: give another with "
+                f"--port, or stop that service with {service.how_to('stop')}"
+            )
 
 
 def _refuse_taken(port: int) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 from pydantic import PrivateAttr
 
+from opensky_assets.dagster_home import require_lake
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.lake.records import Records
 from opensky_assets.settings import Settings, load_settings
@@ -21,6 +22,9 @@ class OpenSkyResource(dg.ConfigurableResource):
     _records: Records | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Raises `SettingsError` where the run's history is of another lake than the settings, whoever started it."""
+        if context.instance is not None:
+            require_lake(context.instance, self.settings())
         self._records = Records()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
+from opensky_assets.history_lake import lake_of
 from opensky_assets.resources.launcher import WatchedRunLauncher
-from opensky_assets.settings import SettingsError
+from opensky_assets.settings import SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +32,12 @@ dg.materialize([slow], instance=history(Path(sys.argv[1])))
 """
 
 
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
@@ -38,11 +45,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_the_settings_are_copied_and_follow_a_change(tmp_path: Path, home: Path) -> None:
-    assert home == tmp_path / "data" / "dagster"
+    assert home == tmp_path / "data" / "dagster" / lake_of(load_settings()).digest
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     assert dagster_home(tmp_path) == home
     assert (home / "dagster.yaml").read_text().endswith("\ntelemetry:\n  enabled: false\n")
-    assert sorted(path.name for path in home.iterdir()) == ["dagster.yaml"]
+    assert sorted(path.name for path in home.iterdir()) == ["dagster.yaml", "lake.json"]
 
 
 def test_without_settings_telemetry_is_off_and_what_a_user_wrote_stays(tmp_path: Path) -> None:
@@ -102,27 +109,47 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
         os.umask(before)
 
 
-def test_an_exported_home_is_ignored_and_one_line_says_so(
+def test_an_exported_home_wins_and_one_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    other = tmp_path / "other"
+    other, base = tmp_path / "other", tmp_path / "data" / "dagster"
     monkeypatch.setenv("DAGSTER_HOME", str(other))
-    home = dagster_home(tmp_path)
-    wanted = f"opensky-assets: DAGSTER_HOME={other} is ignored: the history of this folder is {home}\n"
-    assert capfd.readouterr().err == wanted
-    assert not other.exists()
-    for same in (str(home), f"{tmp_path}/data/../data/dagster/"):
-        monkeypatch.setenv("DAGSTER_HOME", same)
-        dagster_home(tmp_path)
+    assert dagster_home(tmp_path) == other and (other / "dagster.yaml").is_file()
+    told = f"opensky-assets: DAGSTER_HOME={other} is exported: the history is there, not below {base}\n"
+    assert capfd.readouterr().err == told
+    assert not base.exists()
+    for below in (str(base), f"{tmp_path}/data/../data/dagster/"):
+        monkeypatch.setenv("DAGSTER_HOME", below)
+        assert dagster_home(tmp_path) == base
     monkeypatch.delenv("DAGSTER_HOME")
-    dagster_home(tmp_path)
+    assert dagster_home(tmp_path) == base  # it is the lake's by now
     assert capfd.readouterr().err == ""
+
+
+def test_the_settings_of_an_exported_home_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "dagster.yaml").write_text("nux:\n  enabled: false\n")
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    monkeypatch.setenv("DAGSTER_HOME", str(other))
+    dagster_home(tmp_path)
+    assert (other / "dagster.yaml").read_text() == "nux:\n  enabled: false\n"
+    monkeypatch.setenv("OPENSKY_POSTGRES_URL", "postgresql+psycopg2://u:hunter2@127.0.0.1:5/history")
+    with pytest.raises(SettingsError, match="does not name OPENSKY_POSTGRES_URL: add storage: ") as raised:
+        dagster_home(tmp_path)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="/proc takes no folder, not even of root")
+def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENSKY_ROOT", "/proc/data")
+    with pytest.raises(SettingsError, match=r"history cannot be in /proc/data/dagster/\w+ \(.*\): set OPENSKY_ROOT"):
+        dagster_home(tmp_path)
 
 
 def test_postgresql_is_named_by_its_variable_and_never_by_its_value(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("OPENSKY_POSTGRES_URL=postgresql+psycopg2://u:hunter2@127.0.0.1:5/history\n")
     monkeypatch.setenv("OPENSKY_POSTGRES_URL", "")  # so that what is set below ends with the test
     monkeypatch.delenv("OPENSKY_POSTGRES_URL")
@@ -230,11 +257,11 @@ def test_what_a_run_prints_is_in_the_bucket_and_a_bucket_that_is_gone_fails_no_r
         assert dg.materialize([chatty], instance=instance).success
 
 
-def test_a_killed_run_is_ended_and_a_living_one_is_not(home: Path) -> None:
+def test_a_killed_run_is_ended_and_a_living_one_is_not(tmp_path: Path, home: Path) -> None:
     command = [sys.executable, "-c", RUN_AND_WAIT, str(home)]
     # Both at once, on a history that is not there yet.
     workers = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for _ in range(2)
     ]
     try:

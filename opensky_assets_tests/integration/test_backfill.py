@@ -35,7 +35,7 @@ def place_in(folder: Path) -> Place:
 
 def runs(place: Place) -> list[tuple[str, str]]:
     """The ranges of all runs over days, in the order they were started."""
-    with dg.DagsterInstance.from_config(str(place.folder / "data" / "dagster")) as instance:
+    with dg.DagsterInstance.from_config(str(place.home)) as instance:
         found = [run.tags for run in reversed(instance.get_runs())]
     start, end = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
     return [(tags[start], tags[end]) for tags in found if start in tags]
@@ -54,7 +54,7 @@ def interrupt_after(place: Place, ended: int, *arguments: str, **environment: st
 
 def peak_memory_mb(place: Place, asset: str, day: str) -> float:
     """Of the run that ended with this day."""
-    with dg.DagsterInstance.from_config(str(place.folder / "data" / "dagster")) as instance:
+    with dg.DagsterInstance.from_config(str(place.home)) as instance:
         wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[day])
         record = instance.fetch_materializations(wanted, limit=1).records[0]
     assert record.asset_materialization is not None
@@ -92,7 +92,7 @@ def test_interrupted_and_resumed_only_the_rest_runs(tmp_path: Path) -> None:
     assert "run 2 of 2 ended: 26 of 26 days" in resumed.stdout
     assert runs(place)[len(before) :] == [("2020-01-15", "2020-01-28"), ("2020-01-29", "2020-02-09")]
 
-    with dg.DagsterInstance.from_config(str(place.folder / "data" / "dagster")) as instance:
+    with dg.DagsterInstance.from_config(str(place.home)) as instance:
         for asset in ("raw_flights", "enriched_flights", "routes", "data_quality_daily"):
             assert instance.get_materialized_partitions(dg.AssetKey(asset)) >= set(all_days)
     again = place.run("backfill", *arguments)

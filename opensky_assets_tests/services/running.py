@@ -130,14 +130,14 @@ class Running:
         return processes_of(self.place)
 
     def logs(self) -> str:
-        folder = self.place.folder / "data" / "dagster" / "service"
+        folder = self.place.home / "service"
         return "\n".join(f"{path.name}:\n{path.read_text()}" for path in sorted(folder.glob("*.log*")))
 
 
 def processes_of(place: Place) -> dict[str, psutil.Process]:
     """The living processes of the service, by part."""
     found = {}
-    for record in (place.folder / "data" / "dagster" / "service").glob("*.json"):
+    for record in (place.home / "service").glob("*.json"):
         told = json.loads(record.read_text())
         try:
             process = psutil.Process(told["pid"])

@@ -14,7 +14,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from opensky_assets.dagster_home import dagster_home
 from opensky_assets.definitions import build_definitions
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.sources.simulate import simulate
@@ -40,7 +39,7 @@ class Shell:
         done = subprocess.run(
             [Path(sys.executable).with_name(program), *arguments],
             cwd=ROOT,
-            env=self.place.environment() | {"DAGSTER_HOME": str(dagster_home(self.place.folder))},
+            env=self.place.environment() | {"DAGSTER_HOME": str(self.place.home)},
             capture_output=True,
             text=True,
             timeout=300,
@@ -58,7 +57,9 @@ class Shell:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("commands")
     simulate(folder / "bucket", start=FIRST, days=len(DAYS), aircraft=150, seed=5, states_hours=1)
-    yield Shell(place_with(folder / "work", folder / "bucket"))
+    place = place_with(folder / "work", folder / "bucket")
+    assert place.run("home").stdout == f"{place.home}\n"
+    yield Shell(place)
 
 
 def test_dg_and_dagster_list_the_same_assets(shell: Shell) -> None:

@@ -51,7 +51,7 @@ def test_eight_runs_at_once_and_one_killed(place: Place, postgres: Postgres, mon
         daemon.suspend()  # until all are in the queue
         launched = [running.launch_day(["raw_flights"], day) for day in DAYS]
         daemon.resume()
-        home = str(place.folder / "data" / "dagster")
+        home = str(place.home)
         with dg.DagsterInstance.from_config(home) as instance:
             assert "Postgres" in type(instance.run_storage).__name__
             wait_for(lambda: at_once(instance) == RUNS, f"{RUNS} runs at once", running.logs)
@@ -78,7 +78,7 @@ def test_a_run_killed_together_with_its_code_server_is_found_and_retried(
     environment = {"OPENSKY_WORKERS": "1", "OPENSKY_POSTGRES_URL": postgres.url, "OPENSKY_REFRESH": "true"}
     with service(place, **environment) as running:
         run = running.launch_day(["raw_flights"], DAYS[0])
-        with dg.DagsterInstance.from_config(str(place.folder / "data" / "dagster")) as instance:
+        with dg.DagsterInstance.from_config(str(place.home)) as instance:
             wait_for(lambda: instance.get_run_by_id(run).status is dg.DagsterRunStatus.STARTED, "start", running.logs)
             server = running.processes()["code-server"]
             for process in [server, *server.children(recursive=True)]:
@@ -94,6 +94,21 @@ def test_a_run_killed_together_with_its_code_server_is_found_and_retried(
             (retried,) = wait_for(lambda: retries(instance, run), "retry", running.logs)
             assert running.end_of(retried.run_id) == "SUCCESS", running.logs()
     assert rows_by_day(place)[DAYS[0]] == FLIGHTS
+
+
+def test_another_lake_is_refused_in_one_line(place: Place, postgres: Postgres) -> None:
+    """From another folder too, which has no copy of the record."""
+    own = place.run("doctor", OPENSKY_POSTGRES_URL=postgres.url)
+    assert "ok      history" in own.stdout, own.stdout
+    other = {"OPENSKY_LAKE": str(place.folder / "another"), "OPENSKY_ROOT": str(place.folder / "root")}
+    refused = place.run("start", **other, OPENSKY_POSTGRES_URL=postgres.url)
+    assert refused.returncode == 1, refused.stdout
+    assert refused.stdout.splitlines()[-1] == (
+        "opensky-assets start: the history in PostgreSQL, database postgres at 127.0.0.1 is of the lake "
+        f"{place.lake}, not of {place.folder}/another: give this lake a database of its own, or set OPENSKY_LAKE back; "
+        "if that lake was moved to here, run `opensky-assets home --moved`"
+    )
+    assert postgres.password not in refused.stdout + own.stdout
 
 
 def test_a_wrong_password_is_told_in_one_line_without_it(place: Place, postgres: Postgres) -> None:

@@ -352,6 +352,7 @@ def test_logs_of_runs_are_kept_in_the_bucket(
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")  # as it is set, but for this test only
     monkeypatch.setenv("OPENSKY_LAKE", s3_server.bucket("lake-of-logs"))
     monkeypatch.setenv("OPENSKY_LAKE_ENDPOINT", s3_server.endpoint)
+    monkeypatch.delenv("DAGSTER_HOME")
     with history(dagster_home(tmp_path)) as instance:
         assert dg.materialize([chatty], instance=instance).success
     client = s3_server.client()

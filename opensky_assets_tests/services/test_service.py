@@ -106,7 +106,7 @@ def test_the_parts_run_one_by_one_and_pass_the_checks_of_the_containers(place: P
     at = ("--code", f"127.0.0.1:{code}")
     log = place.folder / "parts.log"
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
-    environment = place.environment() | {"DAGSTER_HOME": str(place.folder / "data" / "dagster")}
+    environment = place.environment() | {"DAGSTER_HOME": str(place.home)}
     started = []
 
     def healthy(part: str) -> bool:
@@ -145,7 +145,7 @@ def test_a_port_in_use_is_told_and_nothing_stays(place: Place) -> None:
 
 
 def test_what_lives_and_does_not_answer_is_stopped_before_anything_is_started(place: Place) -> None:
-    folder = place.folder / "data" / "dagster" / "service"
+    folder = place.home / "service"
     idle = {part: psutil.Popen(["sleep", "600"]) for part in ("code-server", "daemon", "webserver")}
     try:
         for part, process in idle.items():

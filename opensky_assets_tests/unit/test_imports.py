@@ -34,6 +34,7 @@ FLOORS = (
     "dagster_private",
     "partitions",
     "graph",
+    "history_lake",
     "dagster_home",
     "resources",
     "io_managers",

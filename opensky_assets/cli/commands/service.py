@@ -1,10 +1,7 @@
-"""`dev`, `start`, `status`, `stop`, `serve`: the Dagster UI, and the service behind it."""
+"""`dev`, `start`, `status`, `stop`, `serve`, `home`: the Dagster UI, the service behind it, and their history."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +10,7 @@ import typer
 from opensky_assets.cli.options import Port, check_port, one_of
 from opensky_assets.cli.panels import SERVICE, examples
 from opensky_assets.cli.passed_on import PassedOn
+from opensky_assets.console import announce, say
 
 SERVED = ("code-server", "daemon", "webserver")
 WEB_PORT, CODE_ADDRESS = 3000, "127.0.0.1:4266"
@@ -23,13 +21,9 @@ app = typer.Typer()
 @app.command(cls=PassedOn, rich_help_panel=SERVICE)
 def dev(ctx: typer.Context) -> int:
     """The Dagster UI on 127.0.0.1:3000; further arguments go to `dagster dev`."""
-    from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
+    from opensky_assets.jobs.service import dev as run
 
-    home = dagster_home(Path.cwd())  # the same history as every other command
-    with history(home) as instance:
-        end_dead_runs(instance)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", *ctx.args]
-    return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
+    return run(Path.cwd(), ctx.args)
 
 
 @app.command(rich_help_panel=SERVICE, epilog=examples("start", "start --port 3001"))
@@ -86,3 +80,19 @@ def serve(
 
     at = _split(code)
     return run(Path.cwd(), part.replace("-", " "), host, port or (at[1] if part == "code-server" else WEB_PORT), at)
+
+
+@app.command(rich_help_panel=SERVICE, epilog=examples("home"))
+def home(
+    moved: Annotated[
+        bool, typer.Option("--moved", help="The lake was moved: make its history that of the new place.")
+    ] = False,
+) -> int:
+    """Print the DAGSTER_HOME of the lake, for dagster and dg: export DAGSTER_HOME=$(opensky-assets home)"""
+    from opensky_assets.dagster_home import dagster_home, move_history
+
+    found = dagster_home(Path.cwd(), moved=moved)
+    if moved:
+        announce(f"the history in {found} is now that of the lake {move_history(found)}")
+    say(str(found))
+    return 0

@@ -10,6 +10,7 @@ from opensky_assets_tests.buckets import put
 def place(tmp_path, monkeypatch):
     put(tmp_path / "bucket", "flights/flightlist_20190101_20190131.csv.gz", b"")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME")
     monkeypatch.setenv("OPENSKY_SOURCE", "bucket")
     monkeypatch.setenv("OPENSKY_LAKE", "lake")
     monkeypatch.setenv("OPENSKY_WORKERS", "1")
