@@ -23,6 +23,7 @@ from opensky_assets.history_lake import (
     recorded_in,
     require_same,
 )
+from opensky_assets.package_files import package_path
 from opensky_assets.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -30,15 +31,6 @@ if TYPE_CHECKING:
 
 
 HEADER = "# Written by opensky-assets, out of dagster.yaml where it was called: change that one.\n"
-DEFAULT = """\
-telemetry:
-  enabled: false
-python_logs:
-  managed_python_loggers: [opensky_assets]
-  python_log_level: INFO
-"""
-"""The settings where there is no dagster.yaml."""
-
 POSTGRES_URL = "OPENSKY_POSTGRES_URL"
 _STORAGE = f"""
 # The history is in PostgreSQL.
@@ -95,8 +87,8 @@ def home_of(folder: Path, settings: Settings) -> Path:
 
 def dagster_home(root: Path, moved: bool = False) -> Path:
     """The absolute DAGSTER_HOME for the lake of the settings (`home_of`), made if missing, with the current
-    `dagster.yaml` of `root` in it, or, where there is none, the default: Dagster's telemetry is off, and it collects
-    the package's logs. On POSIX only its owner can read it: events hold what users configure and what logs say.
+    `dagster.yaml` of `root` in it, or, where there is none, the package's own. On POSIX only its owner can read it:
+    events hold what users configure and what logs say.
 
     An exported DAGSTER_HOME that is not below the root is announced in one line. A `dagster.yaml` that is there already
     and that this package did not write stays as it is, since such a home may serve other projects.
@@ -187,7 +179,7 @@ def _write_config(folder: Path, home: Path, settings: Settings, may_replace: boo
                 f"{POSTGRES_URL}}}}}}}, or unset one of {POSTGRES_URL} and DAGSTER_HOME"
             )
         return
-    wanted = source.read_text() if source.is_file() else DEFAULT if is_own else ""
+    wanted = source.read_text() if source.is_file() else package_path("dagster.yaml").read_text(encoding="utf-8") if is_own else ""
     if wanted and not re.search(r"^compute_logs:", wanted, re.MULTILINE):
         wanted += _logs_section(settings, home)
     if settings.postgres_url is not None:

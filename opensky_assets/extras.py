@@ -7,6 +7,7 @@ the size. They come beside those that the package always needs, so nothing that 
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from packaging.requirements import Requirement
 
 from opensky_assets import bootstrap
 from opensky_assets.console import announce
-from opensky_assets.package_files import package_folder
+from opensky_assets.package_files import package_path
+from opensky_assets.wording import plural
 
 
 class ExtraError(Exception):
@@ -29,13 +31,14 @@ def require_extra(name: str) -> None:
     """Install the packages of an extra that are missing, after a line that says how many and how large they are.
 
     For commands, before they import what they need; where nothing is missing it takes a millisecond a package. Raises
-    `ExtraError` where pip or uv fails; what they say is on standard error.
+    `ExtraError` where it cannot be installed; what pip or uv says is on standard error.
     """
     if not missing_packages(name):
         return
+    if not os.access(sys.prefix, os.W_OK):
+        raise ExtraError(f"{_needs(name)}, and {sys.prefix} cannot be written; by hand: {install_command(name)}")
     with bootstrap.lock(Path(sys.prefix) / f"{bootstrap.EXTRAS}.lock", f"installing {name}"):
-        if packages := missing_packages(name):
-            announce(f"{name} needs {count_packages(len(packages))}, {_size_mb(name)} MB: installing…")
+        if missing_packages(name):
             _install(name)
     importlib.invalidate_caches()
 
@@ -45,13 +48,9 @@ def missing_packages(name: str) -> list[str]:
     return [package.name for package in _pins(name) if not _is_installed(package.name)]
 
 
-def count_packages(number: int) -> str:
-    return f"{number} package" + ("" if number == 1 else "s")
-
-
 def requirements_of(name: str) -> Path:
     """The pins of an extra. Raises `ExtraError` where there is no such extra."""
-    folder = package_folder("requirements")
+    folder = package_path("requirements")
     path = folder / f"{name}.txt"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in folder.glob("*.txt")))
@@ -81,14 +80,23 @@ def _is_installed(package: str) -> bool:
     return True
 
 
+def _needs(name: str) -> str:
+    return f"{name} needs {plural(len(missing_packages(name)), 'package')}, {_size_mb(name)} MB"
+
+
 def _install(name: str) -> None:
-    installer = [sys.executable, "-m", "uv"] if find_spec("uv") else [sys.executable, "-m"]
-    options = ["--quiet", "--no-deps", "--require-hashes", "-r", str(requirements_of(name))]
-    target = ["--python", sys.executable] if find_spec("uv") else ["--no-input", "--disable-pip-version-check"]
-    command = [*installer, "pip", "install", *target, *options]
+    if not (find_spec("uv") or find_spec("pip")):
+        raise ExtraError(f"{_needs(name)}, and this Python has neither uv nor pip; by hand: {install_command(name)}")
+    announce(f"{_needs(name)}: installing…")
+    pins = ["--quiet", "--no-deps", "--require-hashes", "-r", str(requirements_of(name))]
+    if find_spec("uv"):
+        install = ["uv", "pip", "install", "--python", sys.executable]
+    else:
+        install = ["pip", "install", "--no-input", "--disable-pip-version-check"]
     environment = bootstrap.installer_environment(Path(sys.executable))
+    command = [sys.executable, "-m", *install, *pins]
     if subprocess.call(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr):
-        raise ExtraError(f"{name} could not be installed (see above); {install_command(name)} does it")
+        raise ExtraError(f"{name} could not be installed (see above); by hand: {install_command(name)}")
     if root := bootstrap.checkout_root():
         bootstrap.keep_extra(root, name)
 

@@ -1,4 +1,4 @@
-"""Folders that travel with the package and are no Python: dbt's project, the pins of extras."""
+"""Files that travel with the package and are no Python: dbt's project, the pins of extras, Dagster's settings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 
 
-def package_folder(name: str) -> Path:
-    """A folder that is beside the package in a checkout and, put there by setup.py, inside it in a wheel.
+def package_path(name: str) -> Path:
+    """A file or folder that is beside the package in a checkout and, put there by setup.py, inside it in a wheel.
 
-    Raises `FileNotFoundError` where it is at neither place.
+    Raises `FileNotFoundError` where it is not.
     """
-    places = (PACKAGE.parent / name, PACKAGE / name)
-    # A checkout first: `build` may have left an older copy inside. Beside an installed package is site-packages, where
-    # a folder of the same name would be somebody else's.
-    for folder in places if (PACKAGE.parent / "pyproject.toml").is_file() else places[1:]:
-        if folder.is_dir():
-            return folder
-    raise FileNotFoundError(f"opensky_assets has no {name}: it is at none of {', '.join(map(str, places))}")
+    # Beside an installed package is site-packages, where the same name would be somebody else's.
+    place = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else PACKAGE
+    if not (place / name).exists():
+        raise FileNotFoundError(f"{place / name} is missing: install opensky-assets again")
+    return place / name

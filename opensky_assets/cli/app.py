@@ -61,11 +61,12 @@ class Commands(TyperGroup):
 def _user_errors() -> tuple[type[Exception], ...]:
     """Errors whose text says what happened and what to do."""
     from opensky_assets.calendar import OutsideCalendar
+    from opensky_assets.extras import ExtraError
     from opensky_assets.lake import LakeError
     from opensky_assets.settings import SettingsError
     from opensky_assets.storage.errors import SourceError
 
-    return LakeError, SourceError, SettingsError, OutsideCalendar
+    return LakeError, SourceError, SettingsError, OutsideCalendar, ExtraError
 
 
 def command_line() -> TyperGroup:

@@ -216,6 +216,20 @@ def command_of(part: str, root: Path, workspace: Path, host: str, port: int) -> 
     }[part]  # fmt: skip
 
 
+def own_workspace(folder: Path, home: Path) -> Path:
+    """The workspace file of a folder; where it has none, one in `home` that loads the installed package, by the same
+    name, so that schedules and sensors keep their state."""
+    own = folder / "workspace.yaml"
+    if own.is_file():
+        return own
+    written = home / "workspace.yaml"
+    written.write_text(
+        "load_from:\n  - python_module:\n"
+        "      module_name: opensky_assets.definitions\n      location_name: opensky_assets\n"
+    )
+    return written
+
+
 def workspace_at(host: str, port: int) -> str:
     """Dagster's workspace file for a code server."""
     return (
@@ -350,8 +364,8 @@ def dev(root: Path, arguments: Sequence[str]) -> int:
         _refuse_port_of(others, int(port[1]))
     with history(home) as instance:
         end_dead_runs(instance)
-    code = ["-w", "workspace.yaml"] if (root / "workspace.yaml").is_file() else ["-m", "opensky_assets.definitions"]
-    command = [sys.executable, "-m", "dagster", "dev", *code, "-h", LOOPBACK, *arguments]
+    workspace = ["-w", str(own_workspace(root, home))]
+    command = [sys.executable, "-m", "dagster", "dev", *workspace, "-h", LOOPBACK, *arguments]
     return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from opensky_assets.lake import Lake
+from opensky_assets.package_files import package_path
 from opensky_assets.transforms.marts import DbtTest
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliResource
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+PROJECT = package_path("dbt_project")
 
 
 @cache

@@ -54,7 +54,8 @@ def pinned(tmp_path, monkeypatch):
         "another==2.0 ; sys_platform == 'nowhere' \\\n    --hash=sha256:00\n"
     )
     (tmp_path / "planets.txt").write_text(text)
-    monkeypatch.setattr(extras, "package_folder", lambda name: tmp_path)
+    monkeypatch.setattr(extras, "package_path", lambda name: tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     return tmp_path
 
 
@@ -82,6 +83,13 @@ def test_a_refusal_names_the_command(pinned, monkeypatch):
         extras.require_extra("planets")
     monkeypatch.setattr(bootstrap, "checkout_root", lambda: None)
     with pytest.raises(extras.ExtraError, match=r"`pip install 'opensky-assets\[planets\]'`"):
+        extras.require_extra("planets")
+
+
+def test_a_python_that_others_installed_is_left_alone(pinned, monkeypatch):
+    monkeypatch.setattr(extras.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(subprocess, "call", None)
+    with pytest.raises(extras.ExtraError, match=r"planets needs 1 package, 41 MB, and .* cannot be written; by hand"):
         extras.require_extra("planets")
 
 
