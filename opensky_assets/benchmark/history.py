@@ -21,7 +21,12 @@ from opensky_assets.schemas import BENCHMARK_RUNS
 
 CSV_PATH = "metrics/pipeline_metrics.csv"
 JSON_PATH = "metrics/pipeline_metrics.json"
+HISTORY_CSV_PATH = "metrics/pipeline_metrics_history.csv"
+"""All runs of all benchmarks, under the name that a notebook of OpenSky's users gives its history."""
+
 CSV_COLUMNS = ("files_count", "duration_sec", "avg_cpu", "avg_ram", "net_mb", "disk_mb")
+HISTORY_COLUMNS = ("started_at", "benchmark", "table", "engine", "workers", "cache", "machine")
+"""What tells the runs of a history apart, after the columns of a benchmark."""
 
 LEAST_REPEATS = 3
 """Fewer repeats than this, now or before, tell nothing of noise."""
@@ -31,12 +36,17 @@ ALIKE = ("table", "engine", "master", "workers", "cache", "files", "repeated_fil
 
 
 def add(lake: Lake, rows: Sequence[Row]) -> list[str]:
-    """Add the runs of one benchmark to the lake's history, and export them; the paths of the three files."""
+    """Add the runs of one benchmark to the lake's history, and export them; the paths of the four files."""
     path = f"{BENCHMARK_RUNS.path}/{rows[0]['benchmark']}.parquet"
     table = pa.Table.from_pylist(list(rows), schema=BENCHMARK_RUNS.schema)
     with lake.run() as run:
         staging = run.folder("benchmark")
-        files = {path: staging / "runs.parquet", CSV_PATH: staging / "metrics.csv", JSON_PATH: staging / "metrics.json"}
+        files = {
+            path: staging / "runs.parquet",
+            CSV_PATH: staging / "metrics.csv",
+            JSON_PATH: staging / "metrics.json",
+            HISTORY_CSV_PATH: staging / "history.csv",
+        }
         pq.write_table(
             table.replace_schema_metadata({"opensky.contract_version": BENCHMARK_RUNS.version}),
             files[path],
@@ -44,6 +54,7 @@ def add(lake: Lake, rows: Sequence[Row]) -> list[str]:
         )
         files[CSV_PATH].write_text(as_csv(rows))
         files[JSON_PATH].write_text(as_json(rows))
+        files[HISTORY_CSV_PATH].write_text(as_csv([*read(lake), *rows], HISTORY_COLUMNS))
         lake.publish(files)
     return list(files)
 
@@ -114,12 +125,13 @@ def compare_with_history(rows: Sequence[Row], history: Sequence[Row]) -> list[Co
     return found
 
 
-def as_csv(rows: Iterable[Row]) -> str:
-    """A line a run. `avg_cpu` and `avg_ram` are the run's shares of the machine in percent, `net_mb` what came from a
-    bucket, `disk_mb` what was read from and written to disks; empty where it was not counted."""
+def as_csv(rows: Iterable[Row], more: Sequence[str] = ()) -> str:
+    """A line a run, `more` columns of the history at its end. `avg_cpu` and `avg_ram` are the run's shares of the
+    machine in percent, `net_mb` what came from a bucket, `disk_mb` what was read from and written to disks; empty where
+    it was not counted."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow([*CSV_COLUMNS, *more])
     for row in rows:
         disk = None if row["read_bytes"] is None else (row["read_bytes"] + row["written_bytes"]) / 1e6
         received = row["received_bytes"] / 1e6 if row["cache"] == "remote" else 0.0
@@ -130,7 +142,8 @@ def as_csv(rows: Iterable[Row]) -> str:
             received,
             disk,
         )
-        writer.writerow([row["files"], *("" if value is None else f"{value:.3f}" for value in values)])
+        figures = ("" if value is None else f"{value:.3f}" for value in values)
+        writer.writerow([row["files"], *figures, *(_text(row[name]) for name in more)])
     return out.getvalue()
 
 
@@ -151,6 +164,10 @@ def as_json(rows: Sequence[Row]) -> str:
     ]
     runs = [{name: value for name, value in row.items() if name not in shared} for row in rows]
     return json.dumps({"shared": shared, "scenarios": scenarios, "runs": runs}, indent=1, default=_plain) + "\n"
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _plain(value: Any) -> str:

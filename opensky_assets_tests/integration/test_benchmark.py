@@ -77,9 +77,28 @@ def test_the_history_keeps_its_contract_and_is_exported(measured: tuple[Lake, li
     for line, row in zip(table, rows, strict=True):
         assert float(line["duration_sec"]) == pytest.approx(row["duration_s"], abs=0.001)
         assert 0 < float(line["avg_cpu"]) <= 110 and 0 < float(line["avg_ram"]) < 100
+    with Path(lake.address(history.HISTORY_CSV_PATH)).open() as file:
+        runs = list(csv.DictReader(file))
+    assert [{name: run[name] for name in table[0]} for run in runs] == table
+    assert [run["started_at"] for run in runs] == [row["started_at"].isoformat() for row in rows]
+    assert {(run["table"], run["engine"], run["cache"]) for run in runs} == {("state_vectors", "local", "warm")}
     told = json.loads(Path(lake.address(history.JSON_PATH)).read_text())
     assert [scenario["files"] for scenario in told["scenarios"]] == [5, 10, 25, 50]
     assert told["shared"]["machine"] and len(told["runs"]) == 4
+
+
+def test_the_history_as_csv_goes_on_with_the_next_benchmark(
+    measured: tuple[Lake, list[history.Row]], tmp_path: Path
+) -> None:
+    _, rows = measured
+    lake = Lake.at(tmp_path / "lake")
+    for week in (1, 2):
+        history.add(lake, slower(rows, 1, week))
+    with Path(lake.address(history.HISTORY_CSV_PATH)).open() as file:
+        runs = [(run["benchmark"], int(run["files_count"])) for run in csv.DictReader(file)]
+    assert [benchmark for benchmark, _ in runs] == 12 * ["later-1"] + 12 * ["later-2"]
+    with Path(lake.address(history.CSV_PATH)).open() as file:
+        assert [files for _, files in runs[12:]] == [int(run["files_count"]) for run in csv.DictReader(file)]
 
 
 def slower(rows: list[history.Row], factor: float, weeks: int) -> list[history.Row]:
