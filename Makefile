@@ -7,12 +7,13 @@ endif
 RUN = $(PYTHON) -m opensky_assets
 ARGS ?=
 
-.PHONY: help demo test test-services lint dev materialize bench soak setup pins clean
+.PHONY: help demo test test-all test-services lint dev materialize bench soak setup pins definitions clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo                         simulated bucket to tables, and a summary'
-	@echo 'make test [ARGS="-k name"]        the tests; with ARGS, pytest with just these'
+	@echo 'make test [ARGS="-k name"]        the quick tests; with ARGS, pytest with just these'
+	@echo 'make test-all                     also the slow ones: kills, faults, real data, the browser; with coverage'
 	@echo 'make test-services                the tests against real servers (Debian packages of Ceph, PostgreSQL)'
 	@echo 'make lint [ARGS=--fix]            ruff and mypy'
 	@echo 'make dev                          the Dagster UI'
@@ -20,11 +21,12 @@ help:
 	@echo '                                  these days, from the source in the settings'
 	@echo 'make bench [ARGS="--size full"]    all benchmarks, into docs/performance.md'
 	@echo 'make soak                         the long tests (hours)'
-	@echo 'make setup                        just the set-up'
-	@echo 'make pins [ARGS=--upgrade]        requirements.txt anew from pyproject.toml'
+	@echo 'make setup [ARGS=extra]           just the set-up; with the packages of an extra, as live'
+	@echo 'make pins [ARGS=--upgrade]        requirements.txt and requirements/ anew from pyproject.toml'
+	@echo 'make definitions                  the text of the definitions anew, after a change of the graph'
 	@echo 'make clean                        remove .venv and caches; data/ stays'
 
-demo test test-services lint dev bench soak setup pins:
+demo test test-all test-services lint dev bench soak setup pins definitions:
 	@$(RUN) $@ $(ARGS)
 
 materialize:

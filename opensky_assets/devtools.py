@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import platform
 import re
@@ -23,6 +24,7 @@ from opensky_assets import bootstrap
 LEFTOVERS = (
     bootstrap.VENV,
     bootstrap.VENV + ".lock",
+    ".coverage",
     ".hypothesis",
     ".mypy_cache",
     ".pytest_cache",
@@ -35,30 +37,65 @@ LEFTOVERS = (
 )
 
 
+QUICK = "not slow and not services and not soak"
+ALL = "not services and not soak"
+
 WHOLE_TIER = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "20", "--durations-min", "5")
 """In the order of conftest.py, which has the longest files first, not by how many tests a file has; and what of them
 takes long, since each tier has its bound."""
 
+DURATIONS = Path("opensky_assets_tests") / "durations.json"
+"""Seconds of each file's tests, quick and slow ones; `make test-all ARGS=--write-durations` measures them anew."""
+
+COVERAGE_FLOOR = 70
+"""Percent of the lines that `make test-all` must run; below what it reaches, so that it only moves up."""
+
 
 def setup(root: Path, arguments: list[str]) -> int:
     """The environment, and the extras that are named."""
-    from opensky_assets.extras import ExtraError, require_extra
+    if arguments:  # else the rest of the package need not be there yet, as in an image that is being made
+        from opensky_assets.extras import ExtraError, require_extra
 
-    try:
-        for name in arguments:
-            require_extra(name)
-    except ExtraError as failure:
-        print(f"opensky-assets setup: {failure}", file=sys.stderr)
-        return 1
+        try:
+            for name in arguments:
+                require_extra(name)
+        except ExtraError as failure:
+            print(f"opensky-assets setup: {failure}", file=sys.stderr)
+            return 1
     print(f"{root / bootstrap.VENV} is set up.")
     return 0
 
 
 def test(root: Path, arguments: list[str]) -> int:
-    """The whole suite, one worker a core; with arguments, pytest with just these."""
-    if not arguments:
-        arguments = ["-n", str(min(4, _cores())), *WHOLE_TIER]
-    return _pytest(root, arguments)
+    """The quick tests, one worker a core; with arguments, pytest with just these."""
+    if arguments:
+        return _pytest(root, arguments)
+    _say_duration(root, "the quick tests", slow=False)
+    return _pytest(root, ["-m", QUICK, *_workers(), *WHOLE_TIER])
+
+
+def test_all(root: Path, arguments: list[str]) -> int:
+    """The quick tests and the slow ones, and how much of the code they run, which has a floor."""
+    _say_duration(root, "all tests that need no server", slow=True)
+    # Here and not in the quick tier: it takes a tenth more time, and the slow ones are part of the figure.
+    coverage = ["--cov", "opensky_assets", "--cov-report", "term:skip-covered", f"--cov-fail-under={COVERAGE_FLOOR}"]
+    return _pytest(root, ["-m", ALL, *_workers(), *WHOLE_TIER, *coverage, *arguments])
+
+
+def _workers() -> list[str]:
+    return ["-n", str(min(4, _cores()))]
+
+
+def seconds_of(durations: dict[str, dict[str, float]], workers: int, slow: bool) -> float:
+    """How long the files' tests take, spread over workers; no shorter than the longest file, which has one worker."""
+    files = [kinds.get("quick", 0) + (kinds.get("slow", 0) if slow else 0) for kinds in durations.values()]
+    return max(sum(files) / workers, *files)
+
+
+def _say_duration(root: Path, what: str, slow: bool) -> None:
+    durations = json.loads((root / DURATIONS).read_text(encoding="utf-8"))
+    minutes = seconds_of(durations, min(4, _cores()), slow) / 60
+    print(f"{what}: about {max(1, round(minutes))} min on {_cores()} idle cores (Ctrl-C ends them)", flush=True)
 
 
 def test_services(root: Path, arguments: list[str]) -> int:
@@ -123,6 +160,11 @@ def pins(root: Path, arguments: list[str]) -> int:
     return max(_pin_extra(root, name, sorted(set(always)), arguments) for name in extras(root))
 
 
+def definitions(root: Path, arguments: list[str]) -> int:
+    """The text of the definitions anew, which a test compares with: after a change of the graph that is meant."""
+    return _module(root, ["opensky_assets_tests.definitions_text"])
+
+
 def extras(root: Path) -> list[str]:
     """The extras of pyproject.toml that commands need, so without `dev`."""
     import tomllib
@@ -173,11 +215,13 @@ def clean(root: Path) -> int:
 COMMANDS = {
     "setup": setup,
     "test": test,
+    "test-all": test_all,
     "test-services": test_services,
     "bench": bench,
     "soak": soak,
     "lint": lint,
     "pins": pins,
+    "definitions": definitions,
 }
 
 

@@ -1,12 +1,17 @@
 """Holds for every test: nothing of the user's settings, credentials or Dagster history takes part."""
 
+import json
 import os
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from opensky_assets import devtools
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,9 +34,51 @@ settings.register_profile(
 settings.load_profile("opensky_assets")
 
 
+DURATIONS = ROOT / devtools.DURATIONS
+_measured: dict[str, dict[str, float]] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-durations",
+        action="store_true",
+        help=f"write into {devtools.DURATIONS} how long the tests of each file took; for an idle machine",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after tests of other tiers are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow files first, the kills before all: a worker must not be left with them when the other is through."""
-    items.sort(key=lambda item: ("test_kills" not in item.nodeid, item.get_closest_marker("slow") is None))
+    """The files that take longest first: a worker must not be left with one when the others are through."""
+    known = json.loads(DURATIONS.read_text())
+    seconds: Counter[str] = Counter()
+    for file, kind in {(_file(item.nodeid), _kind(item.keywords)) for item in items}:
+        seconds[file] += known.get(file, {}).get(kind, 0)
+    items.sort(key=lambda item: -seconds[_file(item.nodeid)])
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    of_file = _measured.setdefault(_file(report.nodeid), {})
+    kind = _kind(report.keywords)
+    of_file[kind] = of_file.get(kind, 0) + report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--write-durations") and not hasattr(session.config, "workerinput"):
+        durations = json.loads(DURATIONS.read_text()) | _measured
+        there = {
+            file: {kind: round(seconds, 1) for kind, seconds in sorted(kinds.items())}
+            for file, kinds in sorted(durations.items())
+            if (ROOT / "opensky_assets_tests" / file).is_file()
+        }
+        DURATIONS.write_text(json.dumps(there, indent=1) + "\n")
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0].removeprefix("opensky_assets_tests/")
+
+
+def _kind(keywords: Container[str]) -> str:
+    return next((kind for kind in ("soak", "services", "slow") if kind in keywords), "quick")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

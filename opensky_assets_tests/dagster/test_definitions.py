@@ -12,6 +12,7 @@ import yaml
 from opensky_assets.definitions import build_definitions
 from opensky_assets.io_managers.lake import contracts
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets_tests.definitions_text import RENEW, SNAPSHOT, current_text
 
 CONTRACTS = contracts()
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,11 @@ def test_workspace_and_dg_agree() -> None:
     module = location["python_module"]
     assert module["location_name"] == project["code_location_name"]
     assert module["module_name"] == f"{project['root_module']}.definitions"
+
+
+def test_the_definitions_are_those_of_the_snapshot() -> None:
+    """A change of the graph shows in `definitions.txt`."""
+    assert current_text() == SNAPSHOT.read_text(), f"write the snapshot anew where the change is meant: {RENEW}"
 
 
 @pytest.mark.slow

@@ -8,8 +8,6 @@ import pytest
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 
-pytestmark = pytest.mark.slow
-
 FIRST, SECOND, THIRD = "2022-06-25", "2022-06-26", "2022-06-27"
 BEFORE = "2022-06-24"
 
@@ -64,6 +62,7 @@ def test_a_range_and_then_the_next_day(filled: Platform) -> None:
     assert "25 June 2022 to 27 June 2022" in page
 
 
+@pytest.mark.slow
 def test_a_report_of_nothing_says_what_to_do(platform: Platform) -> None:
     done = platform.run(["range_report"])
     assert not done.success
@@ -71,6 +70,7 @@ def test_a_report_of_nothing_says_what_to_do(platform: Platform) -> None:
     assert failure is not None and "materialize them first" in str(failure.error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", ["x'; DROP", "2022-6-5", "20220605", "../2022-06-05"])
 @pytest.mark.parametrize("end", ["first", "last"])
 def test_a_report_of_what_is_no_day_is_refused(platform: Platform, end: str, day: str) -> None:

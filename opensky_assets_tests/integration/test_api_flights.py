@@ -192,6 +192,7 @@ def test_a_silent_api_is_asked_three_times_with_one_budget(
 
 
 @needs_shared_data
+@pytest.mark.slow
 def test_all_recorded_flights_arrive_exactly(server: OpenSkyServer, tmp_path: Path) -> None:
     """Every recorded answer is one question; between them, the server has its troubles."""
     found = sorted((SHARED_DATA / "rest" / "poll").glob("flights_*/*/*/*.json.gz"))

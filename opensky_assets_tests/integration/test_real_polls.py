@@ -39,6 +39,7 @@ _LAKE = """
 
 
 @needs_shared_data
+@pytest.mark.slow
 def test_every_recorded_state_is_in_the_lake_as_it_came(tmp_path: Path) -> None:
     lake, store, settings = LocalLake.at(tmp_path / "lake"), LocalStore(POLLS), load_settings()
     planned = make_plan(store, lake, settings, TODAY).of(STATE_VECTORS.name)
@@ -65,6 +66,7 @@ def test_every_recorded_state_is_in_the_lake_as_it_came(tmp_path: Path) -> None:
 
 
 @needs_shared_data
+@pytest.mark.slow
 def test_every_recorded_flight_is_in_the_lake(tmp_path: Path) -> None:
     lake, store, settings = LocalLake.at(tmp_path / "lake"), LocalStore(POLLS), load_settings()
     done = sync_days(FLIGHTS, ["2025-09-24"], store, lake, settings, TODAY, lambda text: None)
@@ -85,6 +87,7 @@ def test_every_recorded_flight_is_in_the_lake(tmp_path: Path) -> None:
 
 
 @needs_shared_data
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
     [

@@ -17,7 +17,7 @@ from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.commands import SHARED_DATA, needs_shared_data
 from opensky_assets_tests.lakes import LocalLake
 
-pytestmark = needs_shared_data
+pytestmark = [needs_shared_data, pytest.mark.slow]
 
 BUCKET = SHARED_DATA / "bucket"
 DAYS = ["2017-02-05", "2023-04-01"]

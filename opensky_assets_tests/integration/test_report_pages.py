@@ -11,7 +11,10 @@ from opensky_assets.report.page import cards, page
 from opensky_assets_tests.chromium import BROWSER, Chromium, chromium
 from opensky_assets_tests.report_data import busy_day, busy_range, nothing
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here (Debian: apt-get install chromium)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here (Debian: apt-get install chromium)"),
+]
 
 PAGES = {"day": busy_day(), "range": busy_range(), "nothing": nothing()}
 

@@ -181,6 +181,7 @@ def days_of(table: pa.Table) -> set[date]:
 
 
 @needs_shared_data
+@pytest.mark.slow
 def test_recorded_answers_hold_each_flight_several_times(duck):
     """16,694 records, one without a firstSeen, are 6,295 flights."""
     source = str(SHARED_DATA / "rest" / "poll" / "flights_*" / "*" / "*" / "*.json.gz")
@@ -208,6 +209,7 @@ def test_recorded_answers_hold_each_flight_several_times(duck):
 
 
 @needs_shared_data
+@pytest.mark.slow
 def test_recorded_lists_stay_as_they_are_and_a_list_under_two_keys_adds_nothing(duck):
     """None of the 120,000 flights is there twice, so all of them stay."""
     duck.raw_sql("SET TimeZone = 'UTC'")
