@@ -179,7 +179,9 @@ def _write_config(folder: Path, home: Path, settings: Settings, may_replace: boo
                 f"{POSTGRES_URL}}}}}}}, or unset one of {POSTGRES_URL} and DAGSTER_HOME"
             )
         return
-    wanted = source.read_text() if source.is_file() else package_path("dagster.yaml").read_text(encoding="utf-8") if is_own else ""
+    if not source.is_file() and is_own:
+        source = package_path("dagster.yaml")
+    wanted = source.read_text(encoding="utf-8") if source.is_file() else ""
     if wanted and not re.search(r"^compute_logs:", wanted, re.MULTILINE):
         wanted += _logs_section(settings, home)
     if settings.postgres_url is not None:
