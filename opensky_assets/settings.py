@@ -7,7 +7,7 @@ name in the environment, without `OPENSKY_` and in small letters; `load_settings
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +28,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from opensky_assets.calendar import FIRST_DAY
+from opensky_assets.places import checked_place, expanded
+from opensky_assets.wording import nearest
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
 POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@([^\s/@:]*|\[[0-9a-fA-F:.]+\])(:\d+)?/[^\s/]+")
@@ -44,15 +46,20 @@ class SettingsError(ValueError):
 
 def _check_web_address(value: str) -> str:
     if not re.fullmatch(r"(?i)https?://[^\s/]+\S*", value):
-        raise ValueError("must be http://host/… or https://host/…")
+        meant = f"; did you mean https://{value}?" if re.fullmatch(r"[\w.-]+(:\d+)?(/\S*)?", value) else ""
+        raise ValueError(f"must begin with http:// or https://, and name a host{meant}")
     return value
 
 
 def _check_secret_web_address(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().lower().startswith(("http://", "https://")):  # nothing of it may be shown
+        raise ValueError("must begin with http:// or https://")
     _check_web_address(value.get_secret_value())
     return value
 
 
+Place = Annotated[str, AfterValidator(checked_place)]
+OwnPath = Annotated[Path, AfterValidator(expanded)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 SecretWebAddress = Annotated[SecretStr, AfterValidator(_check_secret_web_address)]
 
@@ -73,7 +80,7 @@ class SourceSettings(BaseModel):
 
     model_config = _named("source_")
 
-    uri: str = Field(default="data/bucket", alias="source")
+    uri: Place = Field(default="data/bucket", alias="source")
     """Root of the bucket: a folder or s3://bucket[/prefix]. By default `bucket` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
     """Address of the S3 server, as https://s3.opensky-network.org. Without it: AWS."""
@@ -90,7 +97,7 @@ class LakeSettings(BaseModel):
 
     model_config = _named("lake_")
 
-    uri: str = Field(default="data/lake", alias="lake")
+    uri: Place = Field(default="data/lake", alias="lake")
     """The lake: a folder or s3://bucket[/prefix]; it belongs to one source. By default `lake` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
     """Address of the S3 server. Without it: AWS."""
@@ -98,13 +105,6 @@ class LakeSettings(BaseModel):
     """Region of the bucket. Without it: by AWS's usual chain."""
     profile: str | None = None
     """Profile of AWS's configuration that has the credentials. Without it: by AWS's usual chain."""
-
-    @field_validator("uri")
-    @classmethod
-    def _lake_is_a_folder_or_bucket(cls, value: str) -> str:
-        if "://" in value and not value.startswith("s3://"):
-            raise ValueError("the lake must be a folder or s3://bucket[/prefix]")
-        return value
 
 
 class FilterSettings(BaseModel):
@@ -241,7 +241,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     smtp: SmtpSettings = SmtpSettings()
 
-    warehouse: Path = Path("data/warehouse.duckdb")
+    warehouse: OwnPath = Path("data/warehouse.duckdb")
     """DuckDB file of views over the lake. By default `warehouse.duckdb` below OPENSKY_ROOT."""
     datasets: str = ""
     """YAML files with raw tables of your own, or folders of them, separated as in PATH."""
@@ -385,6 +385,16 @@ def variables() -> list[str]:
     return [f"OPENSKY_{name.upper()}" for name in _fields()]
 
 
+def misspelt(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Those of the environment's names that look like a setting and are none, each with the setting that it is most
+    like. A run tells dbt its database and lake by variables of its own."""
+    known = variables()
+    for name in sorted(names):
+        if name.startswith("OPENSKY_") and name not in known and not name.startswith("OPENSKY_DBT_"):
+            likely = nearest(name.removeprefix("OPENSKY_"), [one.removeprefix("OPENSKY_") for one in known])
+            yield name, f"OPENSKY_{likely}" if likely else None
+
+
 def parse_options(text: str) -> dict[str, str]:
     """`key=value` pairs, one a line; where there is one line only, separated by `;`.
 
@@ -420,4 +430,4 @@ def _message(problem: ErrorDetails) -> str:
     if not group and name in _groups():  # of several settings together
         return problem["msg"]
     value = "…" if "SecretStr" in str(_fields()[name].annotation) else repr(problem["input"])
-    return f"OPENSKY_{name.upper()}={value}: {problem['msg']}"
+    return f"OPENSKY_{name.upper()}={value}: {problem['msg'].removeprefix('Value error, ')}"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """The number with its noun: `1 object`, `2 objects`, `1,000 days`."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def program() -> str:
+    """How this program is called here: by its name where that was done, else by Python's, which needs no PATH."""
+    if Path(sys.argv[0]).stem == "opensky-assets":
+        return "opensky-assets"
+    return f"{'python' if sys.platform == 'win32' else 'python3'} -m opensky_assets"
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -7,15 +7,16 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 from typer.core import TyperCommand, TyperGroup
 
 from opensky_assets.cli import commands
+from opensky_assets.cli.interrupts import GO_ON, WHEN_INTERRUPTED
 from opensky_assets.cli.panels import PANELS
-from opensky_assets.console import error, show_warnings
+from opensky_assets.console import announce, error, show_warnings
 
 PROGRAM = "opensky-assets"
 INTERRUPTED = 130
@@ -42,7 +43,7 @@ class Commands(TyperGroup):
         except (typer.Exit, typer.Abort, typer.TyperException):
             raise
         except KeyboardInterrupt:
-            error("stopped; what is published stays, run the same command again to go on")
+            error(f"stopped; {_when_interrupted(self.commands.get(ctx.invoked_subcommand or ''))}")
             return INTERRUPTED
         except BrokenPipeError:
             try:
@@ -56,6 +57,10 @@ class Commands(TyperGroup):
                 raise
             error(f"{' '.join([PROGRAM, *filter(None, [ctx.invoked_subcommand])])}: {failure}")
             return 1
+
+
+def _when_interrupted(command: Any) -> str:
+    return getattr(getattr(command, "callback", None), WHEN_INTERRUPTED, GO_ON)
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
@@ -84,13 +89,32 @@ def command_line() -> TyperGroup:
         app.add_typer(import_module(f"{commands.__name__}.{module.name}").app)
     made = typer.main.get_command(app)
     assert isinstance(made, TyperGroup)
+    context = typer.Context(made, **made.context_settings)
+    for command in (made, *made.commands.values()):
+        for option in command.get_params(context if command is made else typer.Context(command, parent=context)):
+            if getattr(option, "is_bool_flag", False):
+                option.metavar = ""  # a flag has no value whose type the help could show
     return made
 
 
-def _before(ctx: typer.Context) -> None:
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
+        raise typer.Exit
+
+
+def _before(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """OpenSky's raw files as trusted daily tables."""
+    _warn_of_misspelt_settings()
     if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+        typer.echo(ctx.get_help(), nl=False)
         raise typer.Exit(2)
     if os.environ.get("OPENSKY_DATASETS") or os.environ.get("OPENSKY_DEFINITIONS"):
         from opensky_assets.datasets import load_own
@@ -101,6 +125,18 @@ def _before(ctx: typer.Context) -> None:
         except SettingsError as failure:
             error(f"{PROGRAM}: {failure}")
             raise typer.Exit(1) from None
+
+
+def _warn_of_misspelt_settings() -> None:
+    if not any(name.startswith("OPENSKY_") for name in os.environ):
+        return  # the settings take a while to import
+    from opensky_assets.settings import misspelt
+
+    written = dotenv_values(Path.cwd() / ".env")
+    for name, likely in misspelt(os.environ):
+        where = " in .env" if name in written else ""
+        meant = f"did you mean {likely}?" if likely else "`opensky-assets doctor` looks at the settings"
+        announce(f"warning: {name}{where} is no setting and changes nothing; {meant}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -42,6 +42,15 @@ def raw_tables() -> Sequence[str]:
     return list(dataset_names())
 
 
+def reasons() -> Sequence[str]:
+    """All reasons of quarantine, those of tables of one's own too."""
+    from opensky_assets.datasets import contracts
+    from opensky_assets.schemas.reasons import Reason
+
+    own = {column.pattern_reason for contract in contracts().values() for column in contract.columns}
+    return list(dict.fromkeys([*(reason.value for reason in Reason), *sorted(filter(None, own))]))
+
+
 def check_port(value: int | None) -> int | None:
     if value is not None and not 1 <= value <= 65535:
         raise typer.BadParameter(f"must be a port, 1 to 65535, got {value}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from opensky_assets.wording import program
+
 START = "First steps"
 DAYS = "Days: from the source into the lake"
 ASK = "Look at tables"
@@ -14,5 +16,5 @@ PANELS = (START, DAYS, ASK, CARE, SERVICE, CHECK)
 
 def examples(*commands: str) -> str:
     """The end of a command's help: commands that run as they stand, without the program's name before them."""
-    shown = (f"  $ opensky-assets {command}".replace("[", r"\[") for command in commands)
+    shown = (f"  $ {program()} {command}".replace("[", r"\[") for command in commands)
     return "\n\n".join(["Examples:" if len(commands) > 1 else "Example:", *shown])

@@ -21,6 +21,7 @@ from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import OTHER_FORMAT, SIMULATED_MARKER, KeyFacts, is_metadata, may_hold_rows
 from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.objects import ObjectStore, SourceObject
+from opensky_assets.wording import plural
 
 RAW_TABLES: Mapping[str, Contract] = contracts()
 """The contract of each raw table, also of one that is registered later."""
@@ -187,8 +188,8 @@ def require_no_rows(store: ObjectStore, objects: int) -> None:
     more likely not there (a disk that is not mounted) than empty."""
     if objects:
         raise SourceError(
-            f"{store.uri} lists no object, but the lake has {objects:,} objects of it: check OPENSKY_SOURCE, and that "
-            "its disk is mounted; if they are gone for good, `prune --vanished --yes` removes their rows"
+            f"{store.uri} lists no object, but the lake has {plural(objects, 'object')} of it: check OPENSKY_SOURCE, "
+            "and that its disk is mounted; if they are gone for good, `prune --vanished --yes` removes their rows"
         )
 
 

@@ -16,6 +16,7 @@ from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import ObjectStore
+from opensky_assets.wording import plural
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class SyncReport:
 
     def summary(self) -> str:
         total = sum((m.total for m in self.read), Counts())
-        read = f"{len(self.read)} objects with {total.read:,} records" if self.read else "no object"
+        read = f"{plural(len(self.read), 'object')} with {plural(total.read, 'record')}" if self.read else "no object"
         parts = [
             f"{self.table}: read {read} ({self.unchanged} unchanged and not opened)",
             f"written {total.written:,}, quarantined {total.quarantined:,}",
@@ -89,10 +90,10 @@ def sync_days(
         outcomes: list[Outcome] = []
         if len(waiting) > len(chosen):
             left = len(waiting) - len(chosen)
-            logger.warning(f"OPENSKY_FILE_LIMIT leaves {left} objects of these days to later runs")
+            logger.warning(f"OPENSKY_FILE_LIMIT leaves {plural(left, 'object')} of these days to later runs")
         if chosen:
             require_space(lake, chosen)
-            report(f"{len(chosen)} objects to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
+            report(f"{plural(len(chosen), 'object')} to read, {sum(o.source.size for o in chosen) / 1e6:.1f} MB")
             tasks = [task_of(o, contract, settings) for o in chosen]
             outcomes = runner(tasks, store, lake, run, settings.workers, report)
     return _report(contract, days, lake, waiting[len(chosen) :], outcomes, len(concerned) - len(waiting))

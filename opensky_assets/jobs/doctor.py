@@ -20,11 +20,12 @@ from opensky_assets.engines.spark.session import prepare_process
 from opensky_assets.ingest.plan import RAW_TABLES
 from opensky_assets.lake import LakeError, open_lake
 from opensky_assets.schemas import AIRCRAFT_DATABASE
-from opensky_assets.settings import Settings, SettingsError, load_settings, variables
+from opensky_assets.settings import Settings, SettingsError, load_settings, misspelt
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.files import nearest_folder
 from opensky_assets.storage.objects import open_source
+from opensky_assets.wording import plural
 
 PYTHONS = ((3, 11), (3, 13))
 MEMORY_PER_WORKER_GB = 0.6
@@ -53,7 +54,7 @@ def doctor(say: Callable[[str], None]) -> int:
     for finding in findings():
         say(str(finding))
         problems += bool(finding.advice)
-    say("all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}")
+    say("all is well" if not problems else plural(problems, "problem"))
     return min(problems, 100)
 
 
@@ -67,10 +68,9 @@ def findings() -> Iterator[Finding]:
         yield Finding("settings", "cannot be used", str(error))
         return
     yield Finding("settings", f"source {settings.source.uri}, lake {settings.lake.uri}, engine {settings.engine}")
-    # A run tells dbt its database and lake by variables of its own.
-    given = {name for name in os.environ if name.startswith("OPENSKY_") and not name.startswith("OPENSKY_DBT_")}
-    for name in sorted(given - set(variables())):
-        yield Finding("settings", name, "no setting has this name; the README and docs/automation.md list them")
+    for name, likely in misspelt(os.environ):
+        meant = f"did you mean {likely}?" if likely else "the README and docs/automation.md list them"
+        yield Finding("settings", name, f"no setting has this name; {meant}")
     yield _memory(settings)
     yield _source(settings)
     yield _lake(settings)
@@ -145,7 +145,7 @@ def _lake(settings: Settings) -> Finding:
     free = lake.files.free_bytes()
     found = f"{lake} can be read and written"
     if broken:
-        told = f"{broken} object{'' if broken == 1 else 's'} whose files are gone or of another size"
+        told = f"{plural(broken, 'object')} whose files are gone or of another size"
         return Finding("lake", f"{lake} has {told}", "run `opensky-assets verify`, then materialize their days again")
     if free is not None:
         found += f", {free / 1e9:.1f} GB free"

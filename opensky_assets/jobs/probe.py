@@ -23,6 +23,8 @@ def probe(endpoint: str, bucket: str, hour: str) -> int:
     """List `bucket`, then ingest the state vectors of `hour` (`YYYY-MM-DD-HH`). Raises `SourceError`."""
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}-\d{2}", hour):
         raise SourceError(f"--hour {hour!r}: write it as 2022-06-27-04")
+    if not re.match(r"https?://[^/\s]", endpoint):
+        raise SourceError(f"--endpoint {endpoint!r}: must begin with http:// or https://, and name a host")
     day = hour[:10]
     place = S3Place(bucket, endpoint=endpoint, anonymous=True)
     whole = S3Store(place)

@@ -17,6 +17,7 @@ from opensky_assets.lake.prune import Pruning
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.settings import Settings
 from opensky_assets.transforms.verify import Verified
+from opensky_assets.wording import plural, program
 
 AIRCRAFT_SECONDS_PER_MB = 0.1
 """On two cores, per megabyte of an aircraft table: reading, checking and writing."""
@@ -24,8 +25,10 @@ AIRCRAFT_SECONDS_PER_MB = 0.1
 MOST_LISTED = 20
 
 
-def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iterable[str]:
-    """The plan for a person."""
+def plan_lines(
+    plan: Plan, uri: str, kind: str, first: date, last: date, due_days: Sequence[str] | None = None
+) -> Iterable[str]:
+    """The plan for a person. `due_days`: those of which an object is to be read or a table is to be made."""
     yield f"source {uri} ({kind}), days {first} to {last}"
     days = plan.days(first, last)
     wanted, daily = set(days), tables_by(Partitions.DAY)
@@ -41,15 +44,18 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
         seconds += to_read * (dataset.seconds_per_mb if dataset else AIRCRAFT_SECONDS_PER_MB)
         told = ", ".join(f"{len(objects)} {status}" for status, objects in counts.items())
         unknown = sum(o.days is None for o in found)
-        yield f"  {table}: {len(found)} objects ({told}), {to_read:.1f} MB to read" + (
-            f"; {unknown} whose name does not tell their days" if unknown else ""
+        yield f"  {table}: {plural(len(found), 'object')} ({told}), {to_read:.1f} MB to read" + (
+            f"; the names of {unknown:,} do not tell their days" if unknown else ""
         )
         if counts[Status.OUTDATED]:
             yield "    outdated ones were written by another version; `materialize --refresh` reads them again"
-    yield f"  {len(days)} days have objects, in {len(ranges_of(days))} runs: {_told(days)}"
-    yield (
-        f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; {lake_bytes(due) / 1e6:.1f} MB in the lake"
-    )
+    ranges = plural(len(ranges_of(days)), "run")
+    yield f"  {plural(len(days), 'day')} {'has' if len(days) == 1 else 'have'} objects, in {ranges}: {_told(days)}"
+    if due or due_days:
+        size = f"{lake_bytes(due) / 1e6:.1f} MB in the lake"
+        yield f"  expected: about {seconds:.0f} s of reading and 10 to 20 s a run; {size}"
+    if due_days is not None:
+        yield from _what_is_due(due, due_days)
     for name, keys in (
         ("gone from the source, rows kept", [printable(m.source.key) for m in plan.vanished]),
         (
@@ -70,6 +76,14 @@ def plan_lines(plan: Plan, uri: str, kind: str, first: date, last: date) -> Iter
             yield f"  {name}: and {len(keys) - MOST_LISTED} more"
 
 
+def _what_is_due(due: Sequence[Planned], due_days: Sequence[str]) -> Iterable[str]:
+    if not due and not due_days:
+        yield "  nothing to do: the lake has every object as it is in the source, and every table is made of these"
+    elif not due:
+        verb = "is" if len(due_days) == 1 else "are"
+        yield f"  no object is to be read; {plural(len(due_days), 'day')} of tables {verb} due: {_told(due_days)}"
+
+
 def prune_lines(found: Pruning, dry_run: bool) -> Iterable[str]:
     """What prune removes, or would."""
     for item in found.items[:MOST_LISTED]:
@@ -77,28 +91,28 @@ def prune_lines(found: Pruning, dry_run: bool) -> Iterable[str]:
     if len(found.items) > MOST_LISTED:
         yield f"  and {len(found.items) - MOST_LISTED} more"
     verb = "would go" if dry_run else "removed"
-    yield f"{len(found.items)} files and folders, {found.bytes:,} bytes {verb}"
+    yield f"{plural(len(found.items), 'file or folder', 'files and folders')}, {found.bytes:,} bytes {verb}"
     for table, days in found.days.items():
-        yield f"  {table} {'would lose' if dry_run else 'loses'} rows of {len(days)} days: {_told(days)}"
+        yield f"  {table} {'would lose' if dry_run else 'loses'} rows of {plural(len(days), 'day')}: {_told(days)}"
 
 
 def verify_lines(found: Verified, removed: Sequence[str] | None) -> Iterable[str]:
     """What verify found; `removed` are the records that a repair took away."""
     yield (
-        f"{found.objects:,} objects and {found.days:,} days, {found.files:,} files with {found.rows:,} rows: "
-        f"{len(found.problems):,} problem{'' if len(found.problems) == 1 else 's'}"
+        f"{plural(found.objects, 'object')} and {plural(found.days, 'day')}, {plural(found.files, 'file')} with "
+        f"{plural(found.rows, 'row')}: {plural(len(found.problems), 'problem')}"
     )
     for problem in found.problems[:MOST_LISTED]:
         yield f"  {problem}"
     if len(found.problems) > MOST_LISTED:
         yield f"  and {len(found.problems) - MOST_LISTED:,} more"
     for path, days in found.due.items():
-        yield f"  due, since its inputs have changed: {path}, {len(days)} days: {_told(days)}"
+        yield f"  due, since its inputs have changed: {path}, {plural(len(days), 'day')}: {_told(days)}"
     if found.strays:
-        told = f"{len(found.strays):,} files that no record names, as {found.strays[0]}"
+        told = f"{plural(len(found.strays), 'file')} that no record names, as {found.strays[0]}"
         yield f"  {told}: `opensky-assets prune` removes raw ones, a run over their day the others"
     if removed is not None and removed:
-        yield f"  {len(removed):,} records removed, so that their objects and days are due again"
+        yield f"  {plural(len(removed), 'record')} removed, so that their objects and days are due again"
     if found.problems or found.due:
         yield "  `opensky-assets backfill --from … --to …` makes what is due, from the source as it is now"
 
@@ -109,9 +123,10 @@ def replay_lines(done: Replay) -> Iterable[str]:
         objects = [o for o in done.objects if o.table == table]
         before = sum((o.reasons_before for o in objects), Counter[str]())
         after = sum((o.reasons for o in objects), Counter[str]())
+        old, new = sum(o.written_before for o in objects), sum(o.written for o in objects)
         yield (
-            f"{table}: {len(objects)} objects read again; written {sum(o.written_before for o in objects):,} before, "
-            f"{sum(o.written for o in objects):,} now; quarantined {before.total():,} before, {after.total():,} now"
+            f"{table}: {plural(len(objects), 'object')} read again; written {old:,} before, {new:,} now; "
+            f"quarantined {before.total():,} before, {after.total():,} now"
         )
         for reason in sorted({*before, *after}):
             yield f"  {reason}: {before[reason]:,} before, {after[reason]:,} now"
@@ -149,7 +164,8 @@ def summary_lines(lake: Lake, settings: Settings, days: set[str] | None = None) 
     yield ""
     kind = {"simulated": " (SIMULATED data)", "real": ""}.get(lake.kind or "", "")
     yield f"lake       {lake}{kind}"
-    yield f'warehouse  {Path(settings.warehouse).resolve()}: duckdb {settings.warehouse} "FROM routes"'
+    yield f"warehouse  {Path(settings.warehouse).resolve()}"
     if reports := [file for file in lake.files.walk("reports") if file.path.endswith("/report.html")]:
         yield f"report     {lake.address(max(reports, key=lambda page: page.modified).path)}"
-    yield "UI         make dev (or: python -m opensky_assets dev), then http://127.0.0.1:3000"
+    yield f'query      {program()} sql "FROM routes LIMIT 5"'
+    yield f"UI         {program()} dev, then http://127.0.0.1:3000"

@@ -16,8 +16,11 @@ import pyarrow as pa
 
 from opensky_assets.lake import Lake
 from opensky_assets.lake.connect import connect
+from opensky_assets.places import expanded
 from opensky_assets.research import Answer
 from opensky_assets.research.export import WRITERS
+from opensky_assets.schemas.tables import tables
+from opensky_assets.wording import nearest
 
 FORMATS = ("table", "csv", "json", "parquet", *WRITERS)
 BINARY = ("parquet", "geoparquet", "xlsx")
@@ -45,16 +48,19 @@ def run_sql(query: str, lake: Lake, wanted: str | None, out: Path | None, exact:
     """Answer one query in the format `wanted` (by default what the name of `out` says, else a table), to the file
     `out` or to standard output. In CSV, an apostrophe stands before each text that a spreadsheet would run as a
     formula, unless `exact`. Raises `SqlError`."""
+    out = _target(out)
     style = _format(wanted, out)
     with connect(lake) as connection:
         try:
             _write(connection, query.strip().rstrip(";"), style, out, exact)
         except duckdb.CatalogException as error:
-            raise SqlError(f"{_first_line(error)} (`opensky-assets tables` tells what there is in {lake})") from None
+            told = f"{_first_line(error)}{_meant(error)}"
+            raise SqlError(f"{told} (`opensky-assets tables` lists the tables of {lake})") from None
 
 
 def write_answer(answer: Answer, shown: Sequence[str], wanted: str | None, out: Path | None) -> None:
     """The same for the rows of an answer; a table has the columns `shown`, the other formats all of them."""
+    out = _target(out)
     style = _format(wanted, out)
     columns = ", ".join(shown) if style == "table" else "*"
     with duckdb.connect() as connection:
@@ -89,6 +95,17 @@ def _write(connection: duckdb.DuckDBPyConnection, query: str, style: str, out: P
         raise SqlError(_first_line(error)) from None
 
 
+def _target(out: Path | None) -> Path | None:
+    """The file to write, with its `~` expanded. Raises `SqlError` where its folder is missing."""
+    try:
+        out = expanded(out) if out else None
+    except ValueError as error:
+        raise SqlError(f"--out {out}: {error}") from None
+    if out is not None and not out.parent.is_dir():
+        raise SqlError(f"--out {out}: there is no folder {out.parent}; make it, or name another")
+    return out
+
+
 def _format(wanted: str | None, out: Path | None) -> str:
     if wanted:
         if wanted in BINARY and out is None and sys.stdout.isatty():
@@ -98,7 +115,9 @@ def _format(wanted: str | None, out: Path | None) -> str:
         return "table"
     suffix = {".txt": "table", ".pq": "parquet"}.get(out.suffix, out.suffix.removeprefix("."))
     if suffix not in FORMATS:
-        raise SqlError(f"{out}: its name does not tell the format; say --format {' | '.join(FORMATS)}")
+        likely = nearest(suffix, FORMATS)
+        meant = f", did you mean .{likely}?" if likely else ";"
+        raise SqlError(f"--out {out}: its name does not tell the format{meant} say --format {' | '.join(FORMATS)}")
     return suffix
 
 
@@ -141,6 +160,13 @@ def _without_formulas(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         chosen.append(f'{value} AS "{shown.replace(chr(34), 2 * chr(34))}"')
     given = ", ".join(f"c{at}" for at in range(len(columns)))
     return f"SELECT {', '.join(chosen)} FROM ({query}\n) AS answer({given})"
+
+
+def _meant(error: duckdb.CatalogException) -> str:
+    """The table that a wrong name is most like. DuckDB itself looks among all of its own."""
+    wrong = re.match(r"Catalog Error: Table with name (\w+) does not exist", str(error))
+    likely = nearest(wrong.group(1), [table.name for table in tables()]) if wrong else None
+    return f" Did you mean {likely}?" if likely and wrong and likely != wrong.group(1) else ""
 
 
 def _first_line(error: Exception) -> str:

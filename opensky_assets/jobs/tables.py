@@ -11,6 +11,7 @@ from opensky_assets.schemas.contract import Column
 from opensky_assets.schemas.ranges import OD_MATRIX_BETWEEN, RANGES
 from opensky_assets.schemas.tables import Table, table_named, tables
 from opensky_assets.schemas.types import type_of
+from opensky_assets.wording import plural, unknown_name
 
 TITLES = {
     "reference": "Reference tables",
@@ -40,7 +41,7 @@ def column_lines(lake: Lake, name: str) -> Iterator[str]:
     """One table with its columns. Raises `UnknownTable`."""
     found = table_named(name)
     if found is None:
-        raise UnknownTable(f"no table {name}; there are {', '.join(table.name for table in tables())}")
+        raise UnknownTable(unknown_name(name, [table.name for table in tables()]))
     yield f"{found.name}: {found.contract.description}"
     yield f"made of {found.origin}; in the lake: {_held(lake, found)}, {found.path}"
     yield ""
@@ -65,7 +66,7 @@ def _held(lake: Lake, table: Table) -> str:
         return "there" if keys else "not there"
     if not keys:
         return f"no {column}"
-    return f"{len(keys)} {column}{'s' if len(keys) > 1 else ''}, {keys[0]} to {keys[-1]}"
+    return f"{plural(len(keys), column)}, {keys[0]} to {keys[-1]}"
 
 
 # --- Markdown ----------------------------------------------------------------------------------------------------

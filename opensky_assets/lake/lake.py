@@ -149,12 +149,14 @@ class Lake:
 
     def claim(self, source_uri: str, kind: str) -> None:
         """Record the source on first use. Raises `LakeError` where the lake belongs to another one."""
-        known = self._claim()
-        if known is None:
+        if self._claim() is None:
             self.files.put_first(json.dumps({"uri": source_uri, "kind": kind}, indent=1), CLAIM)
-            known = self._claim()
-        assert known is not None
-        if (known["uri"], known["kind"]) != (source_uri, kind):
+        self.require_source(source_uri, kind)
+
+    def require_source(self, source_uri: str, kind: str) -> None:
+        """Raise `LakeError` where the lake belongs to another source; one that belongs to none stays so."""
+        known = self._claim()
+        if known is not None and (known["uri"], known["kind"]) != (source_uri, kind):
             raise LakeError(
                 f"the lake {self} holds rows of the {known['kind']} source {known['uri']}, not of the {kind} "
                 f"source {source_uri}: set OPENSKY_LAKE to another place (and OPENSKY_WAREHOUSE to another file), "

@@ -44,7 +44,10 @@ def open_api(
     """The client of the settings; `spent` credits of its budget are gone, `on_spent` is told of all that go. Raises
     `ApiError` where there are no credentials."""
     if settings.api.client_id is None or settings.api.client_secret is None:
-        raise ApiError("set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET, of an API client of your OpenSky account")
+        raise ApiError(
+            "OpenSky's API needs credentials: set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET, of an API client that "
+            "you make on the account page of opensky-network.org"
+        )
     return OpenSkyApi(
         settings.api.url,
         settings.api.token_url,

@@ -234,7 +234,7 @@ def _take_over(
     pair.note(compare_texts("upgrade: output of plan", own_lines(plan.text), own_lines(new_plan.text)))
     if all_is_read:
         pair.note(compare_values("upgrade: a look of the sensor asks for nothing", [], look["requests"]))
-        tables = [line for line in new_plan.text.splitlines() if " objects (" in line]
+        tables = [line for line in new_plan.text.splitlines() if re.search(r" objects? \(", line)]
         due = tuple(line.strip() for line in tables if not NOTHING_DUE.search(line))
         pair.note(Comparison("upgrade: all objects are unchanged", len(tables), due))
         backfill = taken.run("backfill", *days, **settings)

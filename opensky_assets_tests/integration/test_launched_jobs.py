@@ -43,3 +43,14 @@ def test_a_range_of_the_pipeline_is_one_run_and_monitoring_finds_it_sound(tmp_pa
         assert instance.get_materialized_partitions(dg.AssetKey("raw_flights")) == set(DAYS)
         assert instance.get_materialized_partitions(dg.AssetKey("routes")) == set(DAYS)
         assert instance.get_latest_materialization_event(dg.AssetKey("lake_verification")) is not None
+
+
+def test_the_job_of_the_api_says_which_credentials_it_lacks(tmp_path: Path) -> None:
+    """Not that there is no job of that name."""
+    place = Place(tmp_path / "bucket", tmp_path)
+    write_aircraft(place.source)
+    command = [Path(sys.executable).with_name("dg"), "launch", "--job", "api_flights", "--partition", DAYS[0]]
+    environment = place.environment() | {"DAGSTER_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs credentials: set OPENSKY_CLIENT_ID and OPENSKY_CLIENT_SECRET" in done.stderr + done.stdout

@@ -51,7 +51,7 @@ def test_one_hour_comes_whole(place: Place, server: str) -> None:
     records, quarantined = counts.filter(pl.col("object").str.contains("states_2022-06-27-00"))[
         ["records", "quarantined"]
     ].row(0)
-    assert f"read 1 objects with {records:,} records" in done.stdout
+    assert f"read 1 object with {records:,} records" in done.stdout
     assert f"written {records - quarantined:,}, quarantined {quarantined:,}" in done.stdout
     assert "states 1" in done.stdout  # the listing
     assert not place.lake.exists()

@@ -56,7 +56,7 @@ def test_a_lifted_limit_and_then_a_vanished_object(place: Place) -> None:
 
     replayed = place.run("replay-quarantine", "--table", "flights", OPENSKY_QUARANTINE_LIMIT="0.5")
     assert replayed.returncode == 0, replayed.stdout
-    assert "flights: 1 objects read again; written 0 before, 2 now; quarantined 1 before, 1 now" in replayed.stdout
+    assert "flights: 1 object read again; written 0 before, 2 now; quarantined 1 before, 1 now" in replayed.stdout
     assert "over_quarantine_limit: 1 before, 0 now" in replayed.stdout
     assert departures(place)[DAYS[1]] == 2
 
@@ -64,7 +64,7 @@ def test_a_lifted_limit_and_then_a_vanished_object(place: Place) -> None:
     next((place.source / "flights").glob("*20200101_*")).unlink()
     assert "0 files and folders, 0 bytes" in place.run("prune").stdout, "not without being asked"
     shown = place.run("prune", "--vanished", "--dry-run")
-    assert "bytes would go" in shown.stdout and "flights would lose rows of 1 days: 2020-01-01" in shown.stdout
+    assert "bytes would go" in shown.stdout and "flights would lose rows of 1 day: 2020-01-01" in shown.stdout
     assert lake.days("raw/flights") == [*DAYS]
 
     pruned = place.run("prune", "--vanished")
@@ -82,7 +82,7 @@ def test_an_empty_listing_is_not_taken_for_a_vanished_source(place: Place) -> No
     assert refused.returncode == 1 and "lists no object" in refused.stdout and "--yes" in refused.stdout
     for command in ("plan", "materialize"):
         done = place.run(command, *(() if command == "plan" else ("--from", DAYS[0], "--to", DAYS[0])))
-        assert done.returncode == 1 and "lists no object, but the lake has 1 objects" in done.stdout
+        assert done.returncode == 1 and "lists no object, but the lake has 1 object" in done.stdout
     assert lake.days("raw/flights") == [DAYS[0]]
     pruned = place.run("prune", "--vanished", "--yes")
     assert "bytes removed" in pruned.stdout and lake.days("raw/flights") == []

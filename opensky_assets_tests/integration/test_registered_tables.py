@@ -197,7 +197,7 @@ def test_the_plan_knows_the_tables(own: Own) -> None:
     told = "\n".join(plan_lines(plan, "bucket", "real", date(2022, 1, 1), TODAY))
     assert "metar: 2 objects (2 new" in told
     assert "movements: 2 objects (2 new" in told
-    assert "operators: 1 objects (1 new" in told
+    assert "operators: 1 object (1 new" in told
     chosen = objects_of(LocalStore(own.platform.bucket), "metar", Settings(_env_file=None), TODAY, own.platform.lake)
     assert [item.key for item in chosen] == [f"metar/{DAY}.csv", f"metar/{NEXT}.csv"]
 

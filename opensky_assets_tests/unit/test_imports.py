@@ -14,6 +14,7 @@ PACKAGE = Path(opensky_assets.__file__).parent
 FLOORS = (
     "console",
     "wording",
+    "places",
     "bootstrap",
     "package_files",
     "extras",

@@ -242,8 +242,8 @@ def test_filters_let_their_days_through(filters, days):
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("OPENSKY_UI_URL", "foo", "OPENSKY_UI_URL='foo'.*must be http://host"),
-        ("OPENSKY_ALERT_URL", "notaurl", "OPENSKY_ALERT_URL=….*must be http://host"),
+        ("OPENSKY_UI_URL", "foo", "OPENSKY_UI_URL='foo'.*must begin with http"),
+        ("OPENSKY_ALERT_URL", "notaurl", "OPENSKY_ALERT_URL=….*must begin with http"),
         ("OPENSKY_API_URL", "ftp://x", "OPENSKY_API_URL='ftp://x'"),
         ("OPENSKY_API_AIRPORTS", "zurich", "must be ICAO codes"),
         ("OPENSKY_API_AIRPORTS", "LSZH EDDF", "must be ICAO codes"),

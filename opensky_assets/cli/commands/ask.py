@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from opensky_assets.cli.interrupts import READS_ONLY, when_interrupted
 from opensky_assets.cli.options import one_of
 from opensky_assets.cli.panels import ASK, examples
 from opensky_assets.console import error, say
 
-FORMATS = ("table", "csv", "json", "parquet", "geojson", "geoparquet", "kml", "xlsx")
-
 app = typer.Typer()
+
+
+def _formats() -> Sequence[str]:
+    from opensky_assets.jobs.sql import FORMATS
+
+    return FORMATS
 
 
 @app.command(
@@ -25,15 +31,16 @@ app = typer.Typer()
         'sql "FROM airport_traffic" --out traffic.parquet',
     ),
 )
+@when_interrupted("no file was written")
 def sql(
     query: Annotated[str, typer.Argument(help='A query, as "FROM routes LIMIT 5"; - reads it from standard input.')],
     style: Annotated[
         str | None,
         typer.Option(
             "--format",
-            metavar="|".join(FORMATS),
-            help="By default a table, or as --out ends.",
-            **one_of(lambda: FORMATS),
+            metavar="FORMAT",
+            help="table, csv, json, parquet, geojson, geoparquet, kml or xlsx; by default a table, or as --out ends.",
+            **one_of(_formats),
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer there.")] = None,
@@ -68,19 +75,21 @@ def _all_tables() -> list[str]:
 
 
 @app.command(rich_help_panel=ASK, epilog=examples("tables", "tables flights"))
+@when_interrupted(READS_ONLY)
 def tables(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", help="The columns of this table.", autocompletion=lambda incomplete: _all_tables()
+            metavar="[NAME]", help="Show the columns of this table.", autocompletion=lambda incomplete: _all_tables()
         ),
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="All tables as the page docs/tables.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print all tables as the page docs/tables.md.")] = False,
 ) -> int:
-    """The tables, what the lake has of them, their columns with units."""
+    """List the tables and what the lake has of them, or the columns of one with their units."""
     from opensky_assets.jobs.tables import UnknownTable, column_lines, table_lines
     from opensky_assets.jobs.tables import markdown as page
     from opensky_assets.lake import open_lake
+    from opensky_assets.lake.connect import find_lake
     from opensky_assets.settings import load_settings
 
     if markdown:
@@ -93,4 +102,5 @@ def tables(
     except UnknownTable as failure:
         error(f"opensky-assets tables: {failure}")
         return 1
+    find_lake(lake)  # what the tables are is said without one, too
     return 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opensky_assets.cli.options import at_least, one_of, raw_tables, today
+from opensky_assets.cli.interrupts import when_interrupted
+from opensky_assets.cli.options import at_least, one_of, raw_tables, reasons, today
 from opensky_assets.cli.panels import CARE, examples
 from opensky_assets.console import say
 
@@ -20,12 +21,14 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=CARE, epilog=examples("verify", "verify --repair"))
+@when_interrupted("only `--repair` changes the lake; run the same command again")
 def verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make due what is broken; materialize or backfill reads it.")
+        bool,
+        typer.Option("--repair", help="Remove broken records, so that backfill makes their objects and days again."),
     ] = False,
 ) -> int:
-    """Prove the lake: manifests, files, rows, counts, and what each day is made of."""
+    """Check the whole lake: manifests, files, rows, counts, and what each day is made of."""
     from opensky_assets.jobs.report import verify_lines
     from opensky_assets.lake import open_lake
     from opensky_assets.settings import load_settings
@@ -44,6 +47,7 @@ def verify(
     rich_help_panel=CARE,
     epilog=examples("prune --dry-run", "prune --vanished", "prune --keep-days 365 --table state_vectors"),
 )
+@when_interrupted("what is removed stays removed, run the same command again for the rest")
 def prune(
     vanished: Annotated[
         bool, typer.Option("--vanished", help="Also the rows of objects that were deleted from the source.")
@@ -65,7 +69,7 @@ def prune(
         bool, typer.Option("--yes", help="With --vanished: also where the source lists no object at all.")
     ] = False,
 ) -> int:
-    """Remove what dead runs left and, on request, the rows of objects that are gone."""
+    """Remove what dead runs left and, on request, the rows of objects that were deleted or are old."""
     from opensky_assets.datasets import dataset_names
     from opensky_assets.jobs.materialize import remake
     from opensky_assets.jobs.report import prune_lines
@@ -112,7 +116,7 @@ def _vanished(lake: Lake, settings: Settings, even_all: bool) -> tuple[list[Mani
 @app.command(
     "replay-quarantine",
     rich_help_panel=CARE,
-    epilog=examples("replay-quarantine", "replay-quarantine --table flights --reason required"),
+    epilog=examples("replay-quarantine", "replay-quarantine --table flights --reason null_key"),
 )
 def replay_quarantine(
     table: Annotated[
@@ -120,7 +124,9 @@ def replay_quarantine(
     ] = None,
     reason: Annotated[
         list[str] | None,
-        typer.Option(metavar="REASON", help="Only records with this reason; can be given several times."),
+        typer.Option(
+            metavar="REASON", help="Only records with this reason; can be given several times.", **one_of(reasons)
+        ),
     ] = None,
 ) -> int:
     """Read objects with quarantined records again, after a fix or a new limit."""
@@ -141,6 +147,7 @@ def replay_quarantine(
 
 
 @app.command(rich_help_panel=CARE, epilog=examples("warehouse"))
+@when_interrupted("the warehouse is as it was before; run the same command again")
 def warehouse() -> int:
     """Rebuild the DuckDB file of views over the lake."""
     from opensky_assets.lake import open_lake

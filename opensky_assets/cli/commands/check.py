@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from opensky_assets.cli.interrupts import when_interrupted
 from opensky_assets.cli.options import at_least, one_of, raw_tables
 from opensky_assets.cli.panels import CHECK, examples
 from opensky_assets.console import say
@@ -18,8 +19,9 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=CHECK, epilog=examples("doctor"))
+@when_interrupted("run it again")
 def doctor() -> int:
-    """Is everything here that a run needs? A line each; the exit code counts the problems."""
+    """Check that all is here that a run needs, a line each; the exit code counts the problems."""
     from opensky_assets.jobs.doctor import doctor as run
 
     return run(say)
@@ -35,6 +37,7 @@ def settings() -> int:
 
 
 @app.command(rich_help_panel=CHECK, epilog=examples("probe", "probe --hour 2022-06-27-05"))
+@when_interrupted("its scratch lake is removed, nothing else was changed")
 def probe(
     endpoint: Annotated[str, typer.Option(help="The S3 server.")] = "https://s3.opensky-network.org",
     bucket: Annotated[str, typer.Option(help="The bucket there.")] = "data-samples",
@@ -47,6 +50,7 @@ def probe(
 
 
 @app.command(rich_help_panel=CHECK, epilog=examples("benchmark", "benchmark --limit 10 --engine local --engine spark"))
+@when_interrupted("this measurement is not kept, earlier ones stay; run the same command again")
 def benchmark(
     table: Annotated[
         str | None, typer.Option(metavar="TABLE", help="By default states, if there are any.", **one_of(raw_tables))
@@ -71,7 +75,7 @@ def benchmark(
         bool, typer.Option("--repeat-files", help="Read files again where there are too few.")
     ] = False,
 ) -> int:
-    """Measure the ingest of 5, 20 %, 50 % and 100 % of the file limit."""
+    """Measure the ingest of 5 objects, and of 20 %, 50 % and 100 % of the file limit."""
     from opensky_assets.benchmark.history import CSV_PATH
     from opensky_assets.jobs.materialize import run_benchmark
     from opensky_assets.lake import open_lake

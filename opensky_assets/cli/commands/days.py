@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opensky_assets.cli.interrupts import READS_ONLY, when_interrupted
 from opensky_assets.cli.options import FirstDay, LastDay, at_least, today
 from opensky_assets.cli.panels import DAYS, examples
 from opensky_assets.console import say
@@ -20,27 +22,36 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=DAYS, epilog=examples("plan", "plan --from 2022-06-25 --to 2022-06-27"))
+@when_interrupted(READS_ONLY)
 def plan(
     first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, as 2022-06-25.")] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day, included.")] = None,
 ) -> int:
-    """What the source has, what the lake has, what a run would do."""
+    """Show what the source has, what the lake has, and what a run would do."""
     from opensky_assets.calendar import calendar, parse_range
+    from opensky_assets.settings import load_settings
+
+    all_days = calendar(today())
+    say_plan(load_settings(), *parse_range(first or str(all_days.first), last or str(all_days.last), today()))
+    return 0
+
+
+def say_plan(settings: Settings, first: date, last: date) -> None:
+    """Say what is to do for these days. Raises `LakeError` where the lake belongs to another source."""
     from opensky_assets.ingest.plan import make_plan
     from opensky_assets.jobs.report import plan_lines
     from opensky_assets.lake import open_lake
-    from opensky_assets.settings import load_settings
     from opensky_assets.sources.keys import source_kind
     from opensky_assets.storage.objects import open_source
+    from opensky_assets.transforms.due import due_days_of
 
-    settings = load_settings()
-    all_days = calendar(today())
-    first_day, last_day = parse_range(first or str(all_days.first), last or str(all_days.last), today())
-    store = open_source(settings)
-    made = make_plan(store, open_lake(settings), settings, today())
-    for line in plan_lines(made, store.uri, source_kind(store), first_day, last_day):
+    store, lake = open_source(settings), open_lake(settings)
+    kind = source_kind(store)
+    lake.require_source(store.uri, kind)
+    made = make_plan(store, lake, settings, today())
+    due = due_days_of(lake, made, made.days(first, last), settings.refresh)
+    for line in plan_lines(made, store.uri, kind, first, last, due):
         say(line)
-    return 0
 
 
 @app.command(rich_help_panel=DAYS, epilog=examples("materialize --from 2022-06-25 --to 2022-06-27"))
@@ -80,7 +91,7 @@ def backfill(
         ),
     ] = None,
 ) -> int:
-    """The same for what is missing of many days; interrupted, it goes on where it was."""
+    """Like materialize, but only for what is missing; it goes on where it was interrupted."""
     from opensky_assets.calendar import parse_range
     from opensky_assets.jobs.materialize import backfill as run
     from opensky_assets.settings import load_settings

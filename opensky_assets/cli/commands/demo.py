@@ -8,7 +8,8 @@ from pathlib import Path
 
 import typer
 
-from opensky_assets.cli.options import today
+from opensky_assets.cli.commands.days import say_plan
+from opensky_assets.cli.interrupts import when_interrupted
 from opensky_assets.cli.panels import START, examples
 from opensky_assets.cli.passed_on import PassedOn
 from opensky_assets.console import error, say
@@ -20,13 +21,11 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=START, epilog=examples("demo"))
 def demo() -> int:
-    """A simulated bucket becomes tables; prints a summary."""
-    from opensky_assets.ingest.plan import make_plan
+    """Try everything: simulate a bucket, bring it into a lake, print a summary."""
     from opensky_assets.jobs.materialize import materialize
-    from opensky_assets.jobs.report import plan_lines, summary_lines
+    from opensky_assets.jobs.report import summary_lines
     from opensky_assets.lake import LakeError, open_lake
     from opensky_assets.settings import SettingsError, load_settings
-    from opensky_assets.sources.keys import source_kind
     from opensky_assets.storage.errors import SourceError
     from opensky_assets.storage.objects import LocalStore, open_source
 
@@ -45,12 +44,10 @@ def demo() -> int:
 
         step = "2 of 3, plan"
         say(f"\nStep {step}: what is in the bucket, what the lake has")
-        made = make_plan(store, open_lake(settings), settings, today())
-        for line in plan_lines(made, store.uri, source_kind(store), DEMO_START, last):
-            say(line)
+        say_plan(settings, DEMO_START, last)
 
         step = "3 of 3, materialize"
-        say(f"\nStep {step}: objects to raw tables, joins, marts, through the dagster command line")
+        say(f"\nStep {step}: objects to raw tables, joins, marts, as `dagster asset materialize` does")
         code = materialize(Path.cwd(), settings, DEMO_START, last)
     except (LakeError, SourceError, SettingsError) as failure:
         error(f"\nThe demo failed in step {step}: {failure}")
@@ -67,13 +64,21 @@ def _simulate_demo(out: Path) -> None:
     from opensky_assets.storage.errors import SourceError
 
     try:
-        made = simulate(out, start=DEMO_START, days=DEMO_DAYS, aircraft=DEMO_AIRCRAFT, seed=DEMO_SEED, progress=say)
+        made = simulate(
+            out,
+            start=DEMO_START,
+            days=DEMO_DAYS,
+            aircraft=DEMO_AIRCRAFT,
+            seed=DEMO_SEED,
+            progress=say,
+        )
     except BucketExistsError as error:
         raise SourceError(f"{error}; set OPENSKY_SOURCE to another folder for the demo") from None
     say(made.text())
 
 
 @app.command(cls=PassedOn, rich_help_panel=START)
+@when_interrupted("the bucket is incomplete, run the same command again: it starts anew")
 def simulate(ctx: typer.Context) -> int:
     """Write a simulated bucket; `simulate --help` shows its arguments."""
     from opensky_assets.sources.simulate import main as run

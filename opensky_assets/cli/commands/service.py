@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from opensky_assets.cli.interrupts import READS_ONLY, when_interrupted
 from opensky_assets.cli.options import Port, check_port, one_of
 from opensky_assets.cli.panels import SERVICE, examples
 from opensky_assets.cli.passed_on import PassedOn
@@ -19,6 +20,7 @@ app = typer.Typer()
 
 
 @app.command(cls=PassedOn, rich_help_panel=SERVICE)
+@when_interrupted("the Dagster UI is down, its history stays")
 def dev(ctx: typer.Context) -> int:
     """The Dagster UI on 127.0.0.1:3000; further arguments go to `dagster dev`."""
     from opensky_assets.jobs.service import dev as run
@@ -27,22 +29,25 @@ def dev(ctx: typer.Context) -> int:
 
 
 @app.command(rich_help_panel=SERVICE, epilog=examples("start", "start --port 3001"))
+@when_interrupted("what had been started is stopped again")
 def start(port: Port = WEB_PORT) -> int:
-    """Webserver, daemon and code server in the background, each checked."""
+    """Start webserver, daemon and code server in the background, and check each."""
     from opensky_assets.jobs.service import start as run
 
     return run(Path.cwd(), port)
 
 
 @app.command(rich_help_panel=SERVICE, epilog=examples("status"))
+@when_interrupted(READS_ONLY)
 def status() -> int:
-    """How each part of the service is; exit code 0: all well, 3: it does not run, 1: trouble."""
+    """Show how each part of the service is. Exit code 0: all well, 1: trouble, 3: it does not run."""
     from opensky_assets.jobs.service import status as run
 
     return run(Path.cwd())
 
 
 @app.command(rich_help_panel=SERVICE, epilog=examples("stop"))
+@when_interrupted("run it again until it says that all parts are stopped")
 def stop() -> int:
     """Stop the service; a run that does not end within 20 s is killed, and run again after the next start."""
     from opensky_assets.jobs.service import stop as run
@@ -64,6 +69,7 @@ def _split(text: str) -> tuple[str, int]:
 
 
 @app.command(rich_help_panel=SERVICE, epilog=examples("serve code-server", "serve webserver --port 3001"))
+@when_interrupted("this part of the service is down")
 def serve(
     part: Annotated[str, typer.Argument(metavar="PART", help=f"One of {', '.join(SERVED)}.", **one_of(lambda: SERVED))],
     host: Annotated[str, typer.Option(help="The address where it listens.")] = "127.0.0.1",
@@ -75,7 +81,7 @@ def serve(
         str, typer.Option(metavar="HOST:PORT", callback=_address, help="Where the code server listens.")
     ] = CODE_ADDRESS,
 ) -> int:
-    """One part of the service in the foreground, for systemd or a container."""
+    """Run one part of the service in the foreground, for systemd or a container."""
     from opensky_assets.jobs.service import serve as run
 
     at = _split(code)

@@ -46,7 +46,6 @@ def automation(
     )
     if daily:
         found = dg.Definitions.merge(found, dg.Definitions(schedules=[data_pipeline(daily, status)]))
-    if settings.api.client_id and settings.api.client_secret:
-        job = api_flights_job()
-        found = dg.Definitions.merge(found, dg.Definitions(jobs=[job], schedules=[api_flights_nightly(job, status)]))
-    return found
+    job = api_flights_job()  # without credentials too, so that whoever launches it reads that they are missing
+    nightly = [api_flights_nightly(job, status)] if settings.api.client_id and settings.api.client_secret else []
+    return dg.Definitions.merge(found, dg.Definitions(jobs=[job], schedules=nightly))

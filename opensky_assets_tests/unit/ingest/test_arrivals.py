@@ -92,7 +92,7 @@ def test_an_empty_listing_of_a_lake_with_rows_fails_the_look(tmp_path: Path) -> 
     cursor = watch.cursor
     for path in (tmp_path / "bucket" / "flights").iterdir():
         path.unlink()
-    with pytest.raises(SourceError, match="lists no object, but the lake has 1 objects"):
+    with pytest.raises(SourceError, match="lists no object, but the lake has 1 object"):
         watch.look()
     assert watch.cursor == cursor
 

@@ -317,7 +317,7 @@ def test_the_file_limit_takes_the_oldest_and_marks_the_days_it_cuts(bucket, lake
     february = list(days_of(Period(date(2019, 2, 1), date(2019, 2, 28))))
     done = sync(bucket, lake, every_day(2019), file_limit=2)
     assert [m.source.key for m in done.read] == [JANUARY, half]
-    assert warnings_in(caplog) == ["OPENSKY_FILE_LIMIT leaves 1 objects of these days to later runs"]
+    assert warnings_in(caplog) == ["OPENSKY_FILE_LIMIT leaves 1 object of these days to later runs"]
     assert {day: facts.waiting for day, facts in done.days.items() if facts.waiting} == {
         day: [FEBRUARY] for day in february if day in done.days
     }
