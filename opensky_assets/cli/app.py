@@ -14,6 +14,7 @@ from dotenv import dotenv_values, load_dotenv
 from typer.core import TyperCommand, TyperGroup
 
 from opensky_assets.cli import commands
+from opensky_assets.cli.bars import bars
 from opensky_assets.cli.interrupts import GO_ON, WHEN_INTERRUPTED
 from opensky_assets.cli.panels import PANELS
 from opensky_assets.console import announce, error, show_warnings
@@ -39,7 +40,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with bars():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException):
             raise
         except KeyboardInterrupt:

@@ -23,6 +23,7 @@ from opensky_assets.ingest.kernel import Task, ingest_object
 from opensky_assets.ingest.refused import failed, held_back
 from opensky_assets.lake import Held, Lake, LakeError, Manifest, Staging
 from opensky_assets.lake.lake import FORGOTTEN
+from opensky_assets.progress import advance
 from opensky_assets.schemas import Reason
 from opensky_assets.storage.errors import ObjectGone, Overtaken, SourceError
 from opensky_assets.storage.objects import ObjectStore, SourceObject
@@ -229,12 +230,11 @@ class Progress:
         self.bytes += size
         self.rows += records
         now = time.monotonic()
+        spent = max(now - self.started, 1e-3)
+        rates = f"{self.rows / spent:,.0f} records/s, {self.bytes / spent / 1e6:.1f} MB/s"
+        advance("objects", self.done, self.objects, rates)
         if now - self.told < 5 and self.done < self.objects:
             return
         self.told = now
-        spent = max(now - self.started, 1e-3)
         left = spent * (self.size - self.bytes) / max(self.bytes, 1)
-        self.report(
-            f"{self.done} of {self.objects} objects, {self.rows:,} records, {self.rows / spent:,.0f} records/s, "
-            f"{self.bytes / spent / 1e6:.1f} MB/s, about {left:.0f} s left"
-        )
+        self.report(f"{self.done} of {self.objects} objects, {self.rows:,} records, {rates}, about {left:.0f} s left")

@@ -18,13 +18,23 @@ from opensky_assets.console import say
 from opensky_assets.dagster_home import dagster_home, end_dead_runs, history
 from opensky_assets.ingest.plan import RAW_TABLES, Plan, Planned, Status, make_plan, require_space, tables_by
 from opensky_assets.jobs.check_results import check_lines, newest_run
+from opensky_assets.jobs.run_log import (
+    LOGGER,
+    console_logger,
+    console_silent_when,
+    log_file_logger,
+    log_of_command,
+    printing_to,
+)
 from opensky_assets.lake import Lake, open_lake
+from opensky_assets.progress import advance, is_shown
 from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 from opensky_assets.settings import Settings, load_settings
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.objects import open_source
 from opensky_assets.transforms.due import due_days_of
+from opensky_assets.wording import plural
 
 if TYPE_CHECKING:
     from dagster import Definitions
@@ -64,7 +74,9 @@ def backfill(
         if not days and not done and any(o.days is None and o.is_due(settings.refresh) for o in raw):
             found = [(last.isoformat(), last.isoformat())]  # once they are read, objects tell which days they hold
         if not told:
-            say(f"{len(wanted)} days have objects, {len(days)} of them are missing: {len(found)} runs")
+            verb = "has" if len(wanted) == 1 else "have"
+            runs = plural(len(found), "run")
+            say(f"{plural(len(wanted), 'day')} {verb} objects, {len(days):,} of them are missing: {runs}")
         told.append(len(found))
         ran = 0
         for at, (start, end) in enumerate(found):
@@ -72,6 +84,7 @@ def backfill(
             ran += sum(start <= day <= end for day in days)
             spent = time.monotonic() - began
             left = spent / max(ran, 1) * (len(days) - ran)
+            advance("days", ran, len(days), f"run {at + 1} of {len(found)}")
             say(
                 f"run {at + 1} of {len(found)} ended: {ran} of {len(days)} days, {spent:.0f} s, about {left:.0f} s left"
             )
@@ -124,14 +137,21 @@ def _run_ranges(
     if len(done) > 1 and days_with_facts(lake, done):
         asked_days = {"first": min(done), "last": max(done)}
         failed += _dagster(["range_report"], None, log_level, {"range_report": {"config": asked_days}})
-    with history(home) as instance:
-        for line in check_lines(instance, mark):
-            say(line)
     if not done and not others:
         say(f"nothing to do: {'no' if not asked else 'no missing'} object of {store.uri} has rows of {first} to {last}")
-    for stretch in failed:
-        say(f"FAILED: {stretch}; the log above says why. Run the same command again: only what is missing is read")
+    _say_outcome(home, mark, failed)
     return 1 if failed else 0
+
+
+def _say_outcome(home: Path, mark: int, failed: Sequence[str]) -> None:
+    """Say what the checks of this process's runs found, which runs failed, and where the log is."""
+    with history(home) as instance:
+        if newest_run(instance) > mark:
+            for line in check_lines(instance, mark):
+                say(line)
+            say(f"log    {log_of_command(home)}")
+    for stretch in failed:
+        say(f"FAILED: {stretch}; the log says why. Run the same command again: only what is missing is read")
 
 
 def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO") -> int:
@@ -142,7 +162,7 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
         for stretch in ranges_of(days.get(table, ())):
             failed += _dagster(_assets_of([table]), stretch, log_level)
     for stretch_failed in failed:
-        say(f"FAILED: {stretch_failed}; the log above says why")
+        say(f"FAILED: {stretch_failed}; its log says why: {log_of_command(Path(os.environ['DAGSTER_HOME']))}")
     return 1 if failed else 0
 
 
@@ -189,10 +209,14 @@ def _selection(plan: Plan, start: str, end: str) -> list[str]:
 
 @cache
 def _definitions() -> Definitions:
-    """The definitions, over the settings of this process when a run first asks for them."""
+    """The definitions, over the settings of this process when a run first asks for them; their runs can be logged to a
+    file too."""
+    from dagster import Definitions
+
     from opensky_assets.definitions import defs
 
-    return defs()
+    loggers = {"console": console_logger(), LOGGER: log_file_logger()}
+    return Definitions.merge(defs(), Definitions(loggers=loggers))
 
 
 def _assets_of(tables: Sequence[str]) -> list[str]:
@@ -221,8 +245,17 @@ def _dagster(
     days_told = "...".join(days) if days and days != (ALL, ALL) else None
     of_days = f" --partition-range {days_told}" if days_told else ""
     say(f"$ dagster asset materialize -m opensky_assets.definitions --select {','.join(assets)}{of_days}")
-    config = {"loggers": {"console": {"config": {"log_level": log_level}}}, "ops": dict(ops or {})}
-    with _watched_for_interrupts() as interrupted, history(Path(os.environ["DAGSTER_HOME"])) as instance:
+    home = Path(os.environ["DAGSTER_HOME"])
+    log = log_of_command(home)
+    levels = {"console": {"log_level": "WARNING" if is_shown() else log_level}, LOGGER: {"path": str(log)}}
+    loggers = {name: {"config": of_logger} for name, of_logger in levels.items()}
+    config = {"loggers": loggers, "ops": dict(ops or {})}
+    with (
+        _watched_for_interrupts() as interrupted,
+        console_silent_when(interrupted),
+        history(home) as instance,
+        printing_to(log),
+    ):
         try:
             with capture_interrupts():
                 done = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opensky_assets.calendar import NO_DAY, last_day_of
 from opensky_assets.lake.lake import Lake
 from opensky_assets.lake.manifest import Held, Manifest
+from opensky_assets.progress import advance
 
 UNNAMED = "no manifest names it"
 
@@ -98,7 +99,8 @@ def remove(lake: Lake, pruning: Pruning) -> None:
     """Remove what was found, but for what another run has published since. A manifest goes before its files, which
     count no longer from then on."""
     with lake.run() as run:  # which clears what dead runs left unfinished
-        for manifest in pruning.leaving:
+        for done, manifest in enumerate(pruning.leaving, start=1):
+            advance("objects removed", done, len(pruning.leaving))
             with lake.committing(manifest.table, manifest.source) as seen:
                 if seen.manifest == manifest and seen.manifest.generation == manifest.generation:
                     lake.forget(manifest, run, seen)

@@ -12,9 +12,11 @@ from opensky_assets.datasets import dataset_names
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.lake import record_path
 from opensky_assets.lake.manifest import DamagedRecord, DayRecord, Held, Manifest, OutputFile
+from opensky_assets.progress import advance
 from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS
 from opensky_assets.transforms.due import derived_tables, due_by_table
 from opensky_assets.transforms.flights import require_lawful
+from opensky_assets.wording import plural
 
 AT_ONCE = 8
 
@@ -65,7 +67,7 @@ def verify(lake: Lake, report: Callable[[str], None] = lambda text: None) -> Ver
         for _, held in _records(lake, f"_manifest/{table}", Held.from_json, problems, held=True):
             if held.quarantine_file:
                 named[held.quarantine_file.path], owner[held.quarantine_file.path] = held.quarantine_file, None
-        report(f"{table}: {objects:,} objects so far")
+        report(f"{table}: {plural(objects, 'object')} so far")
     recorded: dict[str, list[str]] = {}
     for contract, _ in derived_tables():
         for path, record in _records(lake, f"_manifest/{contract.path}", DayRecord.from_json, problems, held=False):
@@ -127,7 +129,10 @@ def _of_files(
         return None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from (problem for problem in pool.map(look, named.values()) if problem)
+        for done, problem in enumerate(pool.map(look, named.values()), start=1):
+            advance("files", done, len(named))
+            if problem:
+                yield problem
 
 
 def _broken_laws(lake: Lake, days: Iterable[str], due: dict[str, list[str]]) -> Iterator[Problem]:

@@ -112,7 +112,7 @@ def test_interrupted_and_resumed_only_the_rest_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "sent"),
     [
-        ("objects to read", signal.SIGINT),
+        ("object to read", signal.SIGINT),
         ("Running dbt command", signal.SIGINT),
         ("Finished dbt command", signal.SIGTERM),
     ],
@@ -129,6 +129,7 @@ def test_an_interrupt_ends_the_command_and_starts_no_other_run(said: str, sent: 
     os.killpg(process.pid, sent)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130, "".join(before) + rest
+    assert "RUN_FAILURE" not in rest, "Ctrl-C is one line"
     assert "stopped; what is published stays" in rest and "$ dagster asset materialize" not in rest
 
 

@@ -86,7 +86,7 @@ def test_a_day_by_dagster_and_a_day_by_dg_and_the_rest_by_backfill(shell: Shell)
     done = shell.place.run("backfill", "--from", DAYS[0], "--to", DAYS[-1])
     assert done.returncode == 0, done.stdout
     # Of all days something is missing still: the marts.
-    assert "30 days have objects, 30 of them are missing: 1 runs" in done.stdout
+    assert "30 days have objects, 30 of them are missing: 1 run" in done.stdout
     for table in ("raw/flights", "core/enriched_flights", "marts/routes", "marts/data_quality_daily"):
         assert list(shell.rows(table)) == DAYS, table
     assert list(shell.rows("core/enriched_state_vectors")) == DAYS[:1]

@@ -15,6 +15,7 @@ FLOORS = (
     "console",
     "wording",
     "places",
+    "progress",
     "bootstrap",
     "package_files",
     "extras",

@@ -13,6 +13,7 @@ from opensky_assets.cli.interrupts import when_interrupted
 from opensky_assets.cli.panels import START, examples
 from opensky_assets.cli.passed_on import PassedOn
 from opensky_assets.console import error, say
+from opensky_assets.progress import is_shown
 
 DEMO_START, DEMO_DAYS, DEMO_AIRCRAFT, DEMO_SEED = date(2022, 6, 25), 3, 600, 7
 
@@ -70,7 +71,7 @@ def _simulate_demo(out: Path) -> None:
             days=DEMO_DAYS,
             aircraft=DEMO_AIRCRAFT,
             seed=DEMO_SEED,
-            progress=say,
+            progress=None if is_shown() else say,
         )
     except BucketExistsError as error:
         raise SourceError(f"{error}; set OPENSKY_SOURCE to another folder for the demo") from None

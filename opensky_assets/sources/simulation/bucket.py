@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from opensky_assets.progress import advance
 from opensky_assets.schemas.reasons import Reason
 from opensky_assets.sources.keys import SIMULATED_MARKER
 from opensky_assets.sources.simulation.aircraft_tables import write_aircraft_tables
@@ -29,6 +30,7 @@ from opensky_assets.sources.simulation.states import STATE_HEADER, Names, hour_s
 from opensky_assets.sources.simulation.timetable import DAY, callsigns, legs_by_day, midnight
 from opensky_assets.sources.simulation.truth import Truth
 from opensky_assets.sources.simulation.world import World, build_world
+from opensky_assets.wording import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -181,6 +183,7 @@ class Run:
     reported: float = 0.0
     states: int = 0
     objects: int = 0
+    hours_done: int = 0
 
     def __post_init__(self) -> None:
         self.flight_injector = Injector(FLIGHT_TABLE, self.rate)
@@ -268,14 +271,16 @@ class Run:
             writer.close(spot, rng)
         self.truth.add(spot)
         self.objects += 1
+        self.hours_done += 1
 
     def report(self, force: bool = False) -> None:
         """Progress, twice a second at most."""
         now = time.monotonic()
         if force or now - self.reported > 0.5:
             self.reported = now
-            rate = self.states / max(now - self.began, 1e-9)
-            self.progress(f"simulated: {self.objects} objects, {self.states:,} states, {rate:,.0f} states/s")
+            rate = f"{self.states / max(now - self.began, 1e-9):,.0f} states/s"
+            advance("simulated hours", self.hours_done, self.hours, rate)
+            self.progress(f"simulated: {plural(self.objects, 'object')}, {self.states:,} states, {rate}")
 
 
 def names_of(world: World, legs: Legs, texts: list[str], rng: np.random.Generator) -> Names:
