@@ -76,9 +76,8 @@ def flights_not_accounted_for(lake: Lake, days: list[str]) -> dict[str, str]:
         rows, keys = {}, {}
         for name, paths in sides.items():
             rows[name] = _fingerprints(duck, paths, CORE_FLIGHTS.key)
-            found = (
-                duck.execute(f"SELECT DISTINCT day, {key} FROM {_ROWS}", [paths]).to_arrow_table() if paths else None
-            )
+            query = f"SELECT DISTINCT day, {key} FROM {_ROWS}"
+            found = duck.sql(query, params=[paths]).to_arrow_table() if paths else None
             keys[name] = found if found is not None else pa.table({name: [] for name in ("day", *CORE_FLIGHTS.key)})
         duck.register("raw_keys", keys["raw"])
         duck.register("kept", keys[CORE_FLIGHTS.path])

@@ -24,6 +24,8 @@ from opensky_assets.partitions import run_days
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import Contract
+from opensky_assets.schemas.contract import Column
+from opensky_assets.wording import plural
 
 MOST_TOLD = 20
 
@@ -112,21 +114,36 @@ def nothing_held_back(asset: str, table: str, partitions: Partitions = Partition
     return check
 
 
+def _outside(column: Column) -> str | None:
+    """SQL that is true outside the plausible range of the column; `None` where it has none."""
+    bounds = [
+        f'"{column.name}" {sign} {bound}'
+        for sign, bound in (("<", column.minimum), (">", column.maximum))
+        if bound is not None
+    ]
+    return " OR ".join(bounds) or None
+
+
 def implausible(relation: duckdb.DuckDBPyRelation, contract: Contract) -> dict[str, int]:
     """Rows outside the plausible range, by column, for the columns that have one."""
-    tests = {}
-    for column in contract.columns:
-        bounds = [
-            f'"{column.name}" {sign} {bound}'
-            for sign, bound in (("<", column.minimum), (">", column.maximum))
-            if bound is not None
-        ]
-        if bounds:
-            tests[column.name] = f"count(*) FILTER ({' OR '.join(bounds)})"
+    tests = {column.name: f"count(*) FILTER ({test})" for column in contract.columns if (test := _outside(column))}
     if not tests:
         return {}
     counts = relation.aggregate(", ".join(tests.values())).fetchall()[0]
     return {name: count for name, count in zip(tests, counts, strict=True) if count}
+
+
+def implausible_row(relation: duckdb.DuckDBPyRelation, contract: Contract, name: str) -> str:
+    """The row that is farthest outside the plausible range of a column: its value, and its key to find it by."""
+    test = _outside(contract.by_name[name])
+    assert test is not None
+    shown = [name, *contract.key]
+    order = ", ".join([f'abs("{name}") DESC', *(f'"{one}"' for one in shown)])
+    row = relation.filter(test).order(order).limit(1).project(", ".join(f'"{one}"::VARCHAR' for one in shown))
+    value, *key = row.fetchall()[0]
+    return (
+        f"{name} {value} where {' and '.join(f'{one} = {text}' for one, text in zip(contract.key, key, strict=True))}"
+    )
 
 
 def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition:
@@ -139,6 +156,7 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource) -> dg.AssetCheckResult:
         counts: dict[str, int] = {}
+        rows: list[str] = []
         with tried_again(context.retry_number):
             lake = opensky.open_lake()
             days = days_of_run(context.run, contract.partitions)
@@ -146,11 +164,17 @@ def plausible_values(asset: str, contract: Contract) -> dg.AssetChecksDefinition
             if paths:
                 with duckdb.connect() as connection:
                     lake.attach(connection)
-                    counts = implausible(connection.read_parquet(paths), contract)
+                    relation = connection.read_parquet(paths)
+                    counts = implausible(relation, contract)
+                    rows = [implausible_row(relation, contract, name) for name in counts]
         return dg.AssetCheckResult(
             passed=not counts,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"files": len(paths), **{f"outside/{name}": count for name, count in counts.items()}},
+            metadata={
+                "files": len(paths),
+                **{f"outside/{name}": count for name, count in counts.items()},
+                **({"rows": rows[:MOST_TOLD]} if rows else {}),
+            },
         )
 
     return check
@@ -185,7 +209,8 @@ def odd_row_counts(table: TableDays) -> Finding:
         day: (table.rows[day], median) for day, median in usual.items() if not low <= table.rows[day] / median <= high
     }
     return len(usual), {
-        day: f"{rows:,} rows, the median of the days before is {median:,.0f}" for day, (rows, median) in odd.items()
+        day: f"{plural(rows, 'row')}, the median of the days before is {median:,.0f}"
+        for day, (rows, median) in odd.items()
     }
 
 
@@ -193,13 +218,13 @@ def odd_repeats(table: TableDays) -> Finding:
     assert table.contract.day_column is not None
     with connection(table.lake) as duck:
         found = repeats(duck, table.files, "icao24", table.contract.day_column)
-    return len(table.files), {day: f"{rows:,} rows" for day, rows in found.items()}
+    return len(table.files), {day: plural(rows, "row") for day, rows in found.items()}
 
 
 def odd_poll_repeats(table: TableDays) -> Finding:
     with connection(table.lake) as duck:
         found = repeats(duck, table.poll_files, "icao24", "lastcontact")
-    return len(table.poll_files), {day: f"{rows:,} rows" for day, rows in found.items()}
+    return len(table.poll_files), {day: plural(rows, "row") for day, rows in found.items()}
 
 
 def odd_stale_shares(table: TableDays) -> Finding:

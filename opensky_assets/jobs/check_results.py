@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from opensky_assets.wording import plural
 
 if TYPE_CHECKING:
     from dagster import AssetCheckEvaluation, DagsterInstance
@@ -14,6 +16,8 @@ MOST_DAYS = 5
 MOST_REASONS = 3
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PAGE = 50
+OUTSIDE = "outside/"
+"""How the measures of the check of plausible values begin; a column's name follows."""
 
 
 def newest_run(instance: DagsterInstance) -> int:
@@ -70,14 +74,27 @@ def _reason(all_of: Sequence[AssetCheckEvaluation], failed: Sequence[AssetCheckE
                 others[name] = before + value
             elif value:
                 others[name] = f"{before}, {_text(value)}" if (before := others.get(name)) else _text(value)
+    if any(name.startswith(OUTSIDE) for name in others):
+        return _implausible(others)
     if "odd_days" in others:
         looked_at, odd = _sum(all_of, "days"), _sum(failed, "odd_days")
         told = [f"{day} {text}" for day, text in sorted(days.items())]
-        return f"{odd:,} of {looked_at:,} days odd: {_listed(told, MOST_DAYS, odd)}"
+        return f"{odd:,} of {plural(looked_at, 'day')} odd: {_listed(told, MOST_DAYS, odd)}"
     return "; ".join(
         f"{_name(name)} {value:,}" if isinstance(value, int | float) else f"{_name(name)}: {value}"
         for name, value in others.items()
     )
+
+
+def _implausible(others: Mapping[str, object]) -> str:
+    """The check warns by design: what is implausible is kept, and counted here."""
+    counts = [
+        f"{name.removeprefix(OUTSIDE)} of {plural(count, 'row')}"
+        for name, count in others.items()
+        if name.startswith(OUTSIDE) and isinstance(count, int)
+    ]
+    rows = f"; as {others['rows']}" if "rows" in others else ""
+    return f"by design, implausible values stay in the table: {', '.join(counts)}{rows}"
 
 
 def _name(name: str) -> str:

@@ -1,5 +1,7 @@
 """Each check passes on what is sound and fails on what is not."""
 
+import re
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -82,6 +84,8 @@ def test_plausible_values_warns_and_the_row_stays(filled: Platform) -> None:
     assert not evaluation.passed
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
     assert evaluation.metadata["outside/altitude_1"].value == 1
+    (row,) = evaluation.metadata["rows"].value
+    assert re.fullmatch(r"altitude_1 99999\.0 where icao24 = \w{6} and .*lastseen = .*", row), row
     assert filled.metadata("raw_flights", DAYS[0])["written"] == 1
 
 

@@ -100,9 +100,9 @@ def frozen_states(platform: Platform) -> None:
 CASES: list[tuple[str, Callable[[Platform], None], str]] = [
     ("usual_row_count", more_rows, "348 rows, the median of the days before is 48"),
     ("quarantine_share", broken_lines, "2.00%"),
-    ("unique_key", one_row_twice, "1 rows"),
+    ("unique_key", one_row_twice, "1 row"),
     ("hours_present", an_hour_less, "without 07"),
-    ("polls_differ", the_same_state_polled_twice, "1 rows"),
+    ("polls_differ", the_same_state_polled_twice, "1 row"),
     ("fresh_contacts", frozen_states, "52.0%"),
 ]
 
@@ -125,9 +125,9 @@ def test_states_fail(sound: Platform, check: str, spoil: Callable[[Platform], No
 
 
 FLIGHT_CASES = [
-    ("usual_row_count", [flight(LAST)], "1 rows, the median of the days before is 20"),
+    ("usual_row_count", [flight(LAST)], "1 row, the median of the days before is 20"),
     ("quarantine_share", [*(flight(LAST, hour=at) for at in range(2, 22)), "a,b"], "4.76%"),
-    ("unique_key", [*(flight(LAST, hour=at) for at in range(2, 22)), flight(LAST, hour=5)], "1 rows"),
+    ("unique_key", [*(flight(LAST, hour=at) for at in range(2, 22)), flight(LAST, hour=5)], "1 row"),
 ]
 
 
