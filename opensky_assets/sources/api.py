@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,11 @@ class ApiUnavailable(SourceError):
 
 
 class CreditsSpent(ApiError):
-    """The budget, or what OpenSky grants, is used up."""
+    """The budget, or what OpenSky grants, is used up; `after` seconds OpenSky grants more, where it says so."""
+
+    def __init__(self, text: str, after: float | None = None) -> None:
+        super().__init__(text)
+        self.after = after
 
 
 class _Passing(Exception):
@@ -67,10 +72,15 @@ def credits_of(begin: datetime, end: datetime) -> int:
     return 4 if (end - begin).total_seconds() < 86_400 else 30
 
 
+def credits_of_box(square_degrees: float) -> int:
+    """What a question about states costs, by the size of its box."""
+    return 1 if square_degrees <= 25 else 2 if square_degrees <= 100 else 3 if square_degrees <= 400 else 4
+
+
 @dataclass
 class OpenSkyApi:
-    """Asks for flights. `budget` is how many credits may be spent, a request each time it is sent counts; `timeout` is
-    how many seconds a question may take with all its tries, `stall` those without a byte."""
+    """Asks for flights and states. `budget` is how many credits may be spent, a request each time it is sent counts;
+    `timeout` is how many seconds a question may take with all its tries, `stall` those without a byte."""
 
     url: str
     token_url: str
@@ -86,6 +96,10 @@ class OpenSkyApi:
     on_spent: Callable[[int], None] = field(default=lambda spent: None, repr=False)
     """Told what is spent in all, before each request."""
     report: Callable[[str], None] = field(default=lambda text: None, repr=False)
+    sleep: Callable[[float], Any] = field(default=time.sleep, repr=False)
+    """Waits between tries."""
+    is_stopped: Callable[[], bool] = field(default=lambda: False, repr=False)
+    """Whether no further try is wanted."""
     transport: httpx.Client = field(default_factory=_new_client, repr=False)
     _token: SecretStr | None = field(default=None, repr=False)
     _token_ends: float = field(default=0, repr=False)
@@ -103,6 +117,15 @@ class OpenSkyApi:
         """The same of flights that departed."""
         return self._flights("departure", begin, end, airport=airport)
 
+    def states(self, bounds: Mapping[str, float], credits: int) -> bytes:
+        """The latest states within `bounds` (lamin, lomin, lamax, lomax; none: the world), as the JSON object that was
+        sent, with 18 elements a state; it costs so many credits. Raises as `flights_all`."""
+        place = ",".join(f"{edge:g}" for edge in bounds.values()) or "world"
+        asked = {**bounds, "extended": 1}
+        return self._persistently(
+            f"/states/all {place}", lambda left: self._ask("/states/all", asked, credits, left, _why_no_states)
+        )
+
     def close(self) -> None:
         self.transport.close()
 
@@ -111,7 +134,11 @@ class OpenSkyApi:
     def _flights(self, kind: str, begin: datetime, end: datetime, **more: str) -> bytes:
         asked = {**more, "begin": int(begin.timestamp()), "end": int(end.timestamp())}
         told = " ".join(["/flights", kind, *more.values(), f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"])
-        return self._persistently(told, lambda left: self._ask(f"/flights/{kind}", asked, credits_of(begin, end), left))
+        path, cost = f"/flights/{kind}", credits_of(begin, end)
+        body = self._persistently(
+            told, lambda left: self._ask(path, asked, cost, left, _why_no_flights, if_none=NO_FLIGHTS)
+        )
+        return NO_FLIGHTS if re.fullmatch(rb"\s*(null|\[\s*\])\s*", body) else body
 
     def _persistently(self, told: str, call: Callable[[float], bytes]) -> bytes:
         """What `call` returns, told how many seconds are left, with waits in between that never pass the end."""
@@ -128,10 +155,15 @@ class OpenSkyApi:
             self.report(f"{told}: {error}; again in {state.upcoming_sleep:.0f} s")
 
         def stop(state: RetryCallState) -> bool:
-            return time.monotonic() + state.upcoming_sleep >= ends
+            return self.is_stopped() or time.monotonic() + state.upcoming_sleep >= ends
 
         retrying = Retrying(
-            retry=retry_if_exception_type(_Passing), wait=wait, stop=stop, before_sleep=tell, reraise=True
+            sleep=self.sleep,
+            retry=retry_if_exception_type(_Passing),
+            wait=wait,
+            stop=stop,
+            before_sleep=tell,
+            reraise=True,
         )
         try:
             for attempt in retrying:
@@ -141,20 +173,31 @@ class OpenSkyApi:
             if error.after is not None and error.after >= self.timeout:
                 raise CreditsSpent(
                     f"{told}: {error}; OpenSky grants more in {error.after:.0f} s, past the {self.timeout:.0f} s that "
-                    "this may take: run again then"
+                    "this may take: run again then",
+                    error.after,
                 ) from None
             raise ApiUnavailable(f"{told}: no answer within {self.timeout:.0f} s; last: {error}") from None
         raise AssertionError("a retry loop ends in a result or an exception")
 
-    def _ask(self, path: str, asked: dict[str, Any], cost: int, left: float) -> bytes:
+    def _ask(
+        self,
+        path: str,
+        asked: dict[str, Any],
+        cost: int,
+        left: float,
+        why_not: Callable[[Any], str],
+        if_none: bytes | None = None,
+    ) -> bytes:
+        """The body of an answer of JSON with which `why_not` finds nothing wrong. `if_none`: what an empty 404 means,
+        where it means that there is nothing."""
         ends = time.monotonic() + left
         status, headers, body = self._authorized(path, asked, cost, ends)
         if status == 401 and self.credentials:
             self._token = None  # expired before its time: once more with a fresh one
             status, headers, body = self._authorized(path, asked, cost, ends)
         if status == 404:
-            if body.strip() in (b"", b"[]"):
-                return NO_FLIGHTS
+            if if_none is not None and body.strip() in (b"", b"[]"):
+                return if_none
             raise ApiError(f"{path} is not there (404: {body[:100].decode(errors='replace')}): check OPENSKY_API_URL")
         if status == 429:
             raise _Passing("too many requests (429)", _seconds(headers.get(RETRY_AFTER)))
@@ -171,9 +214,9 @@ class OpenSkyApi:
             records = json.loads(body)
         except ValueError:
             raise _Passing("the answer is no JSON") from None
-        if records is not None and not isinstance(records, list):
-            raise _Passing("the answer is no array of flights")
-        return body if records else NO_FLIGHTS
+        if problem := why_not(records):
+            raise _Passing(problem)
+        return body
 
     def _authorized(self, path: str, asked: dict[str, Any], cost: int, ends: float) -> tuple[int, httpx.Headers, bytes]:
         headers = {}
@@ -234,6 +277,17 @@ class OpenSkyApi:
         except httpx.HTTPError as error:
             raise _Passing(f"the connection failed ({type(error).__name__})") from None
         return answer.status_code, answer.headers, bytes(body)
+
+
+def _why_no_flights(answer: Any) -> str:
+    return "" if answer is None or isinstance(answer, list) else "the answer is no array of flights"
+
+
+def _why_no_states(answer: Any) -> str:
+    """`states` is null where there are none."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("time"), int):
+        return "the answer has no `time`"
+    return "" if isinstance(answer.get("states"), list | None) else "the answer's `states` is no array"
 
 
 def _seconds(text: str | None) -> float | None:

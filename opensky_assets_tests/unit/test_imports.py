@@ -30,6 +30,7 @@ FLOORS = (
     "transforms",
     "engines",
     "research",
+    "live",
     "benchmark",
     "report",
     "alerts",
@@ -121,7 +122,7 @@ IMPORT_ALL = """
 import importlib, os, sys, threading
 for name in {names!r}:
     importlib.import_module(name)
-heavy = {{"dagster", "dagster_dbt", "dbt", "pyspark", "boto3", "botocore", "pandas", "matplotlib"}}
+heavy = {{"dagster", "dagster_dbt", "dbt", "pyspark", "boto3", "botocore", "pandas", "matplotlib", "confluent_kafka"}}
 print(sorted(heavy & sys.modules.keys()), os.listdir("."), threading.active_count())
 """
 
