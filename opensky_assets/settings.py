@@ -33,7 +33,7 @@ from opensky_assets.wording import nearest
 
 SPARK_MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|spark://.+|yarn|k8s://.+")
 POSTGRES_URL = re.compile(r"postgresql\+psycopg2://[^\s/@]+@([^\s/@:]*|\[[0-9a-fA-F:.]+\])(:\d+)?/[^\s/]+")
-BELOW_ROOT = {"source": "bucket", "lake": "lake", "warehouse": "warehouse.duckdb"}
+BELOW_ROOT = {"source": "bucket", "lake": "lake", "landing": "landing", "warehouse": "warehouse.duckdb"}
 """Settings whose default is below OPENSKY_ROOT, and where."""
 
 OWN_SETTING = {"spark.master": "OPENSKY_SPARK_MASTER"}
@@ -99,6 +99,22 @@ class LakeSettings(BaseModel):
 
     uri: Place = Field(default="data/lake", alias="lake")
     """The lake: a folder or s3://bucket[/prefix]; it belongs to one source. By default `lake` below OPENSKY_ROOT."""
+    endpoint: WebAddress | None = None
+    """Address of the S3 server. Without it: AWS."""
+    region: str | None = None
+    """Region of the bucket. Without it: by AWS's usual chain."""
+    profile: str | None = None
+    """Profile of AWS's configuration that has the credentials. Without it: by AWS's usual chain."""
+
+
+class LandingSettings(BaseModel):
+    """Where answers of OpenSky's API are landed, beside the source, and how to reach it on S3."""
+
+    model_config = _named("landing_")
+
+    uri: str = Field(default="data/landing", alias="landing")
+    """A folder or s3://bucket[/prefix] of your own, which a lake reads with its source. By default `landing` below
+    OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
     """Address of the S3 server. Without it: AWS."""
     region: str | None = None
@@ -235,6 +251,7 @@ class Settings(BaseSettings):
 
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()
+    landing: LandingSettings = LandingSettings()
     filters: FilterSettings = FilterSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()

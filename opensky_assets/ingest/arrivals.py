@@ -17,7 +17,7 @@ from opensky_assets.calendar import NO_DAY, Period, calendar, period_of_key
 from opensky_assets.datasets import dataset_named, recognise, registered
 from opensky_assets.ingest.arrival_runs import Asked, Due, add_due, runs
 from opensky_assets.ingest.cursor import Memory
-from opensky_assets.ingest.plan import RAW_TABLES, is_wanted, period_of, require_no_rows
+from opensky_assets.ingest.plan import RAW_TABLES, is_wanted, of_source, period_of, require_no_rows
 from opensky_assets.ingest.slots import AIRCRAFT_SLOT, Slot, slots_of
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
@@ -63,9 +63,9 @@ def look(
     """
     bounds = calendar(now.date())
     memory = Memory.from_cursor(cursor, hashlib.sha256(store.uri.encode()).hexdigest()[:16], int(now.timestamp()))
-    slots, objects = slots_of(store, bounds)
-    if not objects:
-        require_no_rows(store, sum(len(lake.manifests(table)) for table in RAW_TABLES))
+    slots, objects, landed = slots_of(store, bounds)
+    if objects == landed:
+        require_no_rows(store, of_source(lake.manifests(table) for table in RAW_TABLES))
     missing = not all(lake.exists(table.path) for table in (AIRCRAFT_DATABASE, AIRPORTS))
     aircraft = _look_at_aircraft(slots.pop(AIRCRAFT_SLOT, None), memory, lake, bounds, missing)
     memory.forget_slots({*slots, AIRCRAFT_SLOT} if aircraft.is_listed else slots, bounds.last)

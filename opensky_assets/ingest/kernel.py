@@ -27,6 +27,7 @@ from opensky_assets.schemas import QUARANTINE, Contract, Reason
 from opensky_assets.schemas.api import API_FIELDS
 from opensky_assets.sources.keys import KeyFacts, read_key
 from opensky_assets.storage.errors import ObjectGone
+from opensky_assets.storage.landing import uri_of
 from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 CODE_VERSION = "3"
@@ -69,7 +70,7 @@ def ingest_object(task: Task, store: ObjectStore, lake: Lake, run: Staging) -> M
     with store.open(item) as raw:
         counting = CountingReader(raw, item.key)
         name = lake.files.fresh(item.stem)
-        ingest = _Ingest(task, store.uri, run, name)
+        ingest = _Ingest(task, uri_of(store, item.key), run, name)
         try:
             try:
                 ingest.read(counting)

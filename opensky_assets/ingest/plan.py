@@ -20,6 +20,7 @@ from opensky_assets.schemas import AIRCRAFT_DATABASE, FLIGHTS, STATE_VECTORS, Co
 from opensky_assets.settings import Settings
 from opensky_assets.sources.keys import OTHER_FORMAT, SIMULATED_MARKER, KeyFacts, is_metadata, may_hold_rows
 from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.landing import LANDING, MARKER, is_landed
 from opensky_assets.storage.objects import ObjectStore, SourceObject
 from opensky_assets.wording import plural
 
@@ -169,8 +170,8 @@ def make_plan(store: ObjectStore, lake: Lake, settings: Settings, today: date) -
             elif table not in RAW_TABLES or is_wanted(period, settings):
                 manifest = manifests[table].get(item.key)
                 planned.append(_compare(item, table, period, manifest, item.key in broken[table]))
-    if not seen:
-        require_no_rows(store, sum(len(manifests[table]) for table in RAW_TABLES))
+    if all(map(is_landed, seen)):
+        require_no_rows(store, of_source(manifests[table] for table in RAW_TABLES))
     known = {key: m for table in tables for key, m in manifests[table].items()}
     return Plan(
         tuple(planned),
@@ -193,6 +194,11 @@ def require_no_rows(store: ObjectStore, objects: int) -> None:
         )
 
 
+def of_source(objects: Iterable[Iterable[str]]) -> int:
+    """How many of these objects, by their keys, are the source's own and not its landing's."""
+    return sum(not is_landed(key) for keys in objects for key in keys)
+
+
 def is_vanished(key: str, listed: Collection[str], left_out: Collection[str]) -> bool:
     """Whether an object that the lake has was deleted from the source. Not so where its key, or a folder above it, is
     there and only cannot be followed, as a link to a disk that is not mounted."""
@@ -202,7 +208,9 @@ def is_vanished(key: str, listed: Collection[str], left_out: Collection[str]) ->
 
 
 def is_left_alone(key: str) -> bool:
-    """Whether an object is known to hold no rows of its own: the marker, and the same hour in another format."""
+    """Whether an object is known to hold no rows of its own: markers, and the same hour in another format."""
+    if is_landed(key) and key.removeprefix(LANDING) in (MARKER, SIMULATED_MARKER):
+        return True
     return key == SIMULATED_MARKER or OTHER_FORMAT.search(key) is not None
 
 

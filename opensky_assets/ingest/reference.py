@@ -25,7 +25,7 @@ from opensky_assets.lake.manifest import OTHER_MEMBERS
 from opensky_assets.lake.tables import snapshot_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE, Reason
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import source_kind
+from opensky_assets.sources.claims import claim
 from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.objects import ObjectStore, SourceObject
 
@@ -58,7 +58,7 @@ def sync_aircraft(store: ObjectStore, lake: Lake, settings: Settings, today: dat
     has none, an empty database is published, so that flights are enriched without aircraft until there is one.
     """
     lake = lake.with_records()
-    lake.claim(store.uri, source_kind(store))
+    claim(lake, store)
     with lake.files.lock("aircraft.lock"), lake.run([AIRCRAFT_DATABASE.name]) as run:
         plan = make_plan(store, lake, settings, today)
         planned = plan.of(AIRCRAFT_DATABASE.name)

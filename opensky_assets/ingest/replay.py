@@ -13,7 +13,7 @@ from opensky_assets.ingest.runner import Report, ingest_objects
 from opensky_assets.ingest.sync import task_of
 from opensky_assets.lake import Held, Lake, Manifest
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import source_kind
+from opensky_assets.sources.claims import claim
 from opensky_assets.storage.objects import ObjectStore
 
 
@@ -59,7 +59,7 @@ def replay(
     """Read again what has a record of one of `reasons` (or of any), whole, under the settings of now; by default of
     all raw tables."""
     tables = list(RAW_TABLES) if tables is None else tables
-    lake.claim(store.uri, source_kind(store))
+    claim(lake, store)
     done: list[Replayed] = []
     gone: list[str] = []
     with lake.run(tables) as run:

@@ -16,6 +16,7 @@ from opensky_assets.datasets import Dataset, dataset_named, recognise, registere
 from opensky_assets.ingest.plan import is_left_alone, period_of
 from opensky_assets.schemas import AIRCRAFT_DATABASE
 from opensky_assets.sources.keys import is_metadata, may_hold_rows
+from opensky_assets.storage.landing import is_landed
 from opensky_assets.storage.objects import ObjectStore, SourceObject
 
 AIRCRAFT_SLOT = "a"
@@ -54,17 +55,18 @@ class Slot:
         return base64.b85encode((total % (1 << 48)).to_bytes(6)).decode()
 
 
-def slots_of(store: ObjectStore, bounds: Period) -> tuple[dict[str, Slot], int]:
-    """The slots of all objects that can be asked for, and how many objects the source lists."""
+def slots_of(store: ObjectStore, bounds: Period) -> tuple[dict[str, Slot], int, int]:
+    """The slots of all objects that can be asked for, how many objects are listed, and how many of them are landed."""
     slots: dict[str, Slot] = {}
-    objects = 0
+    objects = landed = 0
     for item in store.list():
         objects += 1
+        landed += is_landed(item.key)
         if key := slot_of(item.key, bounds):
             if key.name not in slots:
                 slots[key.name] = Slot(key)
             slots[key.name].items.append(item)
-    return slots, objects
+    return slots, objects, landed
 
 
 def slot_of(key: str, bounds: Period) -> SlotKey | None:

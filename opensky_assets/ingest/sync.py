@@ -14,7 +14,7 @@ from opensky_assets.ingest.runner import Outcome, Report, Runner, ingest_objects
 from opensky_assets.lake import Counts, Held, Lake, Manifest
 from opensky_assets.schemas import Contract
 from opensky_assets.settings import Settings
-from opensky_assets.sources.keys import source_kind
+from opensky_assets.sources.claims import claim
 from opensky_assets.storage.objects import ObjectStore
 from opensky_assets.wording import plural
 
@@ -73,7 +73,7 @@ def sync_days(
 ) -> SyncReport:
     """Let `runner` ingest every new or changed object that may hold rows of `days`; each whole, with all its days."""
     lake = lake.with_records()
-    lake.claim(store.uri, source_kind(store))
+    claim(lake, store)
     with lake.run([contract.name]) as run:
         plan = make_plan(store, lake, settings, today)
         for manifest in plan.vanished:

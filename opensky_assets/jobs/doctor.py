@@ -24,7 +24,7 @@ from opensky_assets.settings import Settings, SettingsError, load_settings, miss
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.files import nearest_folder
-from opensky_assets.storage.objects import open_source
+from opensky_assets.storage.landing import open_stores
 from opensky_assets.wording import plural
 
 PYTHONS = ((3, 11), (3, 13))
@@ -116,7 +116,7 @@ def _memory(settings: Settings) -> Finding:
 
 def _source(settings: Settings) -> Finding:
     try:
-        store = open_source(settings)
+        store = open_stores(settings)
         first = next(store.list(), None)
         kind = source_kind(store)
     except SourceError as error:

@@ -31,8 +31,8 @@ from opensky_assets.progress import advance, is_shown
 from opensky_assets.report.build import days_with_facts
 from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS
 from opensky_assets.settings import Settings, load_settings
-from opensky_assets.sources.keys import source_kind
-from opensky_assets.storage.objects import open_source
+from opensky_assets.sources.claims import claim
+from opensky_assets.storage.landing import open_stores
 from opensky_assets.transforms.due import due_days_of
 from opensky_assets.wording import plural
 
@@ -113,9 +113,9 @@ def _run_ranges(
         mark = newest_run(instance)
 
     lake = open_lake(settings)
-    store = open_source(settings)
+    store = open_stores(settings)
     plan = make_plan(store, lake, settings, today)
-    lake.claim(store.uri, source_kind(store))
+    claim(lake, store)
     asked = plan.days(first, last)
     require_space(lake, [o for table in RAW_TABLES for o in plan.of(table, asked) if o.is_due(settings.refresh)])
     failed: list[str] = []

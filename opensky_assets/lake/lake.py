@@ -147,21 +147,45 @@ class Lake:
 
     # --- whose lake it is ----------------------------------------------------------------------------------------
 
-    def claim(self, source_uri: str, kind: str) -> None:
-        """Record the source on first use. Raises `LakeError` where the lake belongs to another one."""
+    def claim(self, source_uri: str, kind: str, landing_uri: str | None = None) -> None:
+        """Record the source, and its landing where there is one, on first use. Raises `LakeError` where the lake
+        belongs to others."""
         if self._claim() is None:
-            self.files.put_first(json.dumps({"uri": source_uri, "kind": kind}, indent=1), CLAIM)
-        self.require_source(source_uri, kind)
+            landing = {"landing": landing_uri} if landing_uri else {}
+            self.files.put_first(json.dumps({"uri": source_uri, "kind": kind, **landing}, indent=1), CLAIM)
+        self.require_source(source_uri, kind, landing_uri)
+        if landing_uri and "landing" not in (self._claim() or {}):
+            self._claim_landing(landing_uri)
+            self.require_source(source_uri, kind, landing_uri)
 
-    def require_source(self, source_uri: str, kind: str) -> None:
-        """Raise `LakeError` where the lake belongs to another source; one that belongs to none stays so."""
+    def require_source(self, source_uri: str, kind: str, landing_uri: str | None = None) -> None:
+        """Raise `LakeError` where the lake belongs to another source or landing; one that belongs to none stays so."""
         known = self._claim()
-        if known is not None and (known["uri"], known["kind"]) != (source_uri, kind):
+        if known is None:
+            return
+        if (known["uri"], known["kind"]) != (source_uri, kind):
             raise LakeError(
                 f"the lake {self} holds rows of the {known['kind']} source {known['uri']}, not of the {kind} "
                 f"source {source_uri}: set OPENSKY_LAKE to another place (and OPENSKY_WAREHOUSE to another file), "
                 "or OPENSKY_SOURCE back"
             )
+        if (landing := known.get("landing")) not in (None, landing_uri):
+            raise LakeError(
+                f"the lake {self} holds rows of the landing {landing}, "
+                + (f"not of {landing_uri}" if landing_uri else "which is not there now")
+                + ": set OPENSKY_LANDING back, mount its disk, or set OPENSKY_LAKE to another place"
+            )
+
+    def _claim_landing(self, landing_uri: str) -> None:
+        """Add a landing to the record of the source, where another run has not done so meanwhile."""
+        with self.files.run() as (run, _), self.files.commit_lock():
+            text, seen = self.files.read_version(CLAIM)
+            claim: dict[str, str] = json.loads(text or "{}")
+            if "landing" not in claim:
+                claim["landing"] = landing_uri
+                record = run.folder("claim") / "source.json"
+                record.write_text(json.dumps(claim, indent=1))
+                self.files.swap(record, CLAIM, seen)
 
     def _claim(self) -> dict[str, str] | None:
         try:

@@ -10,7 +10,8 @@ from opensky_assets.dagster_home import require_lake
 from opensky_assets.lake import Lake, open_lake
 from opensky_assets.lake.records import Records
 from opensky_assets.settings import Settings, load_settings
-from opensky_assets.storage.objects import WritableStore, open_source
+from opensky_assets.storage.landing import open_stores
+from opensky_assets.storage.objects import ObjectStore
 
 
 class OpenSkyResource(dg.ConfigurableResource):
@@ -34,8 +35,9 @@ class OpenSkyResource(dg.ConfigurableResource):
         given = {"source": self.source, "lake": self.lake, "warehouse": self.warehouse}
         return load_settings(**{name: value for name, value in given.items() if value is not None})
 
-    def open_source(self) -> WritableStore:
-        return open_source(self.settings())
+    def open_source(self) -> ObjectStore:
+        """The source, with its landing where there is one."""
+        return open_stores(self.settings())
 
     def open_lake(self) -> Lake:
         """The lake of the settings; the steps and checks of one run read each manifest once."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from opensky_assets.calendar import Period
+from opensky_assets.storage.errors import SourceError
+from opensky_assets.storage.landing import each_store
 from opensky_assets.storage.objects import ObjectStore
 
 FLIGHT_LIST = re.compile(r"(?:^|/)flightlist_(\d{8})_(\d{8})\.csv(?:\.gz)?$")
@@ -101,5 +103,17 @@ def may_hold_rows(key: str) -> bool:
 
 
 def source_kind(store: ObjectStore) -> str:
-    """`simulated` where the bucket carries the marker, else `real`."""
+    """`simulated` where the bucket carries the marker, else `real`. Raises `SourceError` where its landing is of the
+    other kind."""
+    first, *others = ((part, _kind(part)) for part in each_store(store))
+    for part, kind in others:
+        if kind != first[1]:
+            raise SourceError(
+                f"the landing {part.uri} is {kind} and the source {first[0].uri} is {first[1]}, and a lake holds one "
+                "kind: set OPENSKY_LANDING or OPENSKY_SOURCE to another place"
+            )
+    return first[1]
+
+
+def _kind(store: ObjectStore) -> str:
     return "simulated" if any(item.key == SIMULATED_MARKER for item in store.list(SIMULATED_MARKER)) else "real"

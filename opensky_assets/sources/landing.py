@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from opensky_assets.settings import Settings
 from opensky_assets.sources.api import NO_FLIGHTS, ApiError, Credentials, OpenSkyApi
 from opensky_assets.storage.errors import SourceError
-from opensky_assets.storage.objects import WritableStore
+from opensky_assets.storage.objects import ObjectStore, WritableStore
 
 PREFIX = "flights_api/"
 WINDOW = timedelta(hours=2)
@@ -67,10 +67,13 @@ def land_flights(
     report: Callable[[str], None],
     airports: Sequence[str] = (),
     again: bool = False,
+    source: ObjectStore | None = None,
+    on_answer: Callable[[str, bytes], None] = lambda key, answer: None,
 ) -> Landed:
     """Ask for a day's flights and land each answer: all flights in windows of two hours, or, where `airports` (ICAO)
-    are named, their arrivals and departures. What is landed already is not asked for, unless `again`. An answer never
-    takes the place of one that another run has landed since the source was listed.
+    are named, their arrivals and departures. What is landed already, in `store` or in the lake's `source`, is not asked
+    for, unless `again`. An answer never takes the place of one that another run has landed since the source was listed.
+    `on_answer` is told of each, by its key, before it is landed.
 
     An answer without flights is landed too, so that it is known to have been asked for; not so while the day may be
     waiting for OpenSky's nightly batch, which is until `today` is two days later. Raises what the client raises, and
@@ -83,6 +86,7 @@ def land_flights(
         )
     done = Landed()
     there = {item.key: item for item in store.list(f"{PREFIX}{day}/")}
+    elsewhere = {item.key for item in source.list(f"{PREFIX}{day}/")} if source else set()
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     asked: list[tuple[str, Callable[[], bytes]]] = []
     for airport in airports:
@@ -95,7 +99,7 @@ def land_flights(
     spent = api.spent
     for name, ask in asked:
         key = f"{PREFIX}{day}/flights_{name}.json.gz"
-        if key in there and not again:
+        if (key in there or key in elsewhere) and not again:
             done.there.append(key)
             continue
         answer = ask()
@@ -103,6 +107,7 @@ def land_flights(
             done.waiting.append(key)
             report(f"{key}: no flights yet")
             continue
+        on_answer(key, answer)
         if not store.put(key, gzip.compress(answer, mtime=0), replaces=there.get(key)):
             done.there.append(key)  # another run was quicker
             report(f"{key}: landed by another run meanwhile")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
-from opensky_assets.storage.errors import ObjectGone, SourceError
+from opensky_assets.storage.errors import ObjectGone, Side, SourceError, SourceUnavailable
 from opensky_assets.storage.names import name_first
 from opensky_assets.storage.telemetry import TimedFile
 
@@ -225,21 +225,22 @@ class LocalStore:
         return True
 
 
-def open_source(settings: Settings) -> WritableStore:
-    """The source of the settings."""
-    if settings.source.uri.startswith("s3://"):
+def open_store(
+    setting: str, uri: str, endpoint: str | None, region: str | None, profile: str | None, anonymous: bool
+) -> WritableStore:
+    """The store at a folder or s3://bucket[/prefix], which `setting` names."""
+    if uri.startswith("s3://"):
         from opensky_assets.storage.s3 import S3Place
         from opensky_assets.storage.s3_objects import S3Store
 
-        return S3Store(
-            S3Place.of(
-                settings.source.uri,
-                settings.source.endpoint,
-                settings.source.region,
-                settings.source.profile,
-                settings.source.anonymous,
-            )
-        )
-    if "://" in settings.source.uri:
-        raise SourceError(f"OPENSKY_SOURCE={settings.source.uri!r}: must be a folder or s3://bucket[/prefix]")
-    return LocalStore(Path(settings.source.uri))
+        side = Side(setting, SourceError, SourceUnavailable)
+        return S3Store(S3Place.of(uri, endpoint, region, profile, anonymous), side=side)
+    if "://" in uri:
+        raise SourceError(f"{setting}={uri!r}: must be a folder or s3://bucket[/prefix]")
+    return LocalStore(Path(uri))
+
+
+def open_source(settings: Settings) -> WritableStore:
+    """The source of the settings, without its landing."""
+    where = settings.source
+    return open_store("OPENSKY_SOURCE", where.uri, where.endpoint, where.region, where.profile, where.anonymous)

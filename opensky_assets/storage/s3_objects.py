@@ -14,6 +14,7 @@ from opensky_assets.storage.errors import (
     NOT_THERE,
     SOURCE,
     ObjectGone,
+    Side,
     SourceError,
     advice,
     broken_reads,
@@ -44,6 +45,7 @@ class S3Store:
     place: S3Place
     only: str | None = None
     """One key, where no other object is wanted."""
+    side: Side = SOURCE
 
     @property
     def uri(self) -> str:
@@ -51,7 +53,7 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[SourceObject]:
         base = len(self.place.key(""))
-        with SOURCE.explain(f"cannot list {self.place.named}"):
+        with self.side.explain(f"cannot list {self.place.named}"):
             for page in self.place.list(self.only or prefix):
                 for entry in page.get("Contents", ()):
                     item = SourceObject(entry["Key"][base:], entry["Size"], entry["ETag"].strip('"'))
@@ -73,7 +75,7 @@ class S3Store:
         return not self.place.anonymous
 
     def put(self, key: str, data: bytes, replaces: SourceObject | None = None) -> bool:
-        with SOURCE.explain(f"{key} cannot be written to {self.place.named}"):
+        with self.side.explain(f"{key} cannot be written to {self.place.named}"):
             if replaces is None:
                 return self.place.put_new(key, data) is not None
             return self.place.put_over(key, data, f'"{replaces.etag}"') is not None

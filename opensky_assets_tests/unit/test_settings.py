@@ -38,6 +38,7 @@ GIVEN = {
     "ALERT_EMAIL": "e@x", "ALERT_FROM": "f@x", "ALERT_QUIET_HOURS": "7", "SMTP_HOST": "m", "SMTP_PORT": "587",
     "SMTP_USER": "n", "SMTP_PASSWORD": "s4", "DATASETS": "d.yaml", "DEFINITIONS": "mine",
     "ROOT": "r",
+    "LANDING": "s3://own", "LANDING_ENDPOINT": "http://o", "LANDING_REGION": "r3", "LANDING_PROFILE": "p3",
 }  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def test_each_variable_is_a_field_of_its_group(monkeypatch):
             "client_id": hidden, "client_secret": hidden, "budget": 5, "airports": ["LSZH"], "url": "http://a",
             "token_url": "http://t",
         },
+        "landing": {"uri": "s3://own", "endpoint": "http://o", "region": "r3", "profile": "p3"},
         "alerts": {"url": hidden, "email": "e@x", "sender": "f@x", "quiet_hours": 7},
         "smtp": {"host": "m", "port": 587, "user": "n", "password": hidden},
         "warehouse": "w", "engine": "spark", "workers": 4, "refresh": True, "quarantine_limit": 0.5,

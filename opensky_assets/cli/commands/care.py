@@ -96,15 +96,15 @@ def prune(
 def _vanished(lake: Lake, settings: Settings, even_all: bool) -> tuple[list[Manifest], list[Held]]:
     """What the lake has of objects that the source does not list any more."""
     from opensky_assets.datasets import dataset_names
-    from opensky_assets.ingest.plan import is_vanished, require_no_rows
-    from opensky_assets.sources.keys import source_kind
-    from opensky_assets.storage.objects import open_source
+    from opensky_assets.ingest.plan import is_vanished, of_source, require_no_rows
+    from opensky_assets.sources.claims import claim
+    from opensky_assets.storage.landing import is_landed, open_stores
 
-    store = open_source(settings)
+    store = open_stores(settings)
     keys, left_out = {item.key for item in store.list()}, store.left_out()
-    if not keys and not even_all:
-        require_no_rows(store, sum(len(lake.manifests(table)) + len(lake.held(table)) for table in dataset_names()))
-    lake.claim(store.uri, source_kind(store))
+    if all(map(is_landed, keys)) and not even_all:
+        require_no_rows(store, of_source(found for t in dataset_names() for found in (lake.manifests(t), lake.held(t))))
+    claim(lake, store)
     manifests: list[Manifest] = []
     held: list[Held] = []
     for table in dataset_names():
@@ -136,11 +136,11 @@ def replay_quarantine(
     from opensky_assets.jobs.report import replay_lines
     from opensky_assets.lake import open_lake
     from opensky_assets.settings import load_settings
-    from opensky_assets.storage.objects import open_source
+    from opensky_assets.storage.landing import open_stores
 
     settings = load_settings()
     tables = [table] if table else dataset_names()
-    done = replay(open_source(settings), open_lake(settings), settings, today(), say, tables, reason or ())
+    done = replay(open_stores(settings), open_lake(settings), settings, today(), say, tables, reason or ())
     for line in replay_lines(done):
         say(line)
     return remake(Path.cwd(), done.changed_days)

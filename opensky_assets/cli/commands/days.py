@@ -41,13 +41,14 @@ def say_plan(settings: Settings, first: date, last: date) -> None:
     from opensky_assets.ingest.plan import make_plan
     from opensky_assets.jobs.report import plan_lines
     from opensky_assets.lake import open_lake
+    from opensky_assets.sources.claims import require_source
     from opensky_assets.sources.keys import source_kind
-    from opensky_assets.storage.objects import open_source
+    from opensky_assets.storage.landing import open_stores
     from opensky_assets.transforms.due import due_days_of
 
-    store, lake = open_source(settings), open_lake(settings)
+    store, lake = open_stores(settings), open_lake(settings)
     kind = source_kind(store)
-    lake.require_source(store.uri, kind)
+    require_source(lake, store)
     made = make_plan(store, lake, settings, today())
     due = due_days_of(lake, made, made.days(first, last), settings.refresh)
     for line in plan_lines(made, store.uri, kind, first, last, due):

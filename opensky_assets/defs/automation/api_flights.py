@@ -13,6 +13,8 @@ from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.sources.api import TERMS
 from opensky_assets.sources.landing import land_flights, open_api
+from opensky_assets.storage.landing import open_landing
+from opensky_assets.storage.objects import open_source
 
 CREDITS_SPENT = "opensky/api_credits_spent"
 """Tag of a run: what its attempts have spent of the budget so far. One that is started again after its process died has
@@ -25,19 +27,22 @@ class ApiFlightsConfig(dg.Config):
 
 @dg.op
 def land_api_flights(context: dg.OpExecutionContext, config: ApiFlightsConfig, opensky: OpenSkyResource) -> None:
-    """A day's flights of OpenSky's API as objects of the source; the sensor of arrivals brings them into the lake."""
+    """A day's flights of OpenSky's API as objects of the source, or of the landing where that is read without
+    credentials; the sensor of arrivals brings them into the lake."""
     context.log.info(TERMS)
     with tried_again(context.retry_number):
         settings, day = opensky.settings(), date.fromisoformat(context.partition_key)
         with closing(open_api(settings, context.log.info, *_credits(context))) as api:
+            source = open_source(settings)
             done = land_flights(
                 api,
-                opensky.open_source(),
+                source if source.is_writable else open_landing(settings),
                 day,
                 opensky.today(),
                 context.log.info,
                 settings.api.airports,
                 config.again,
+                source,
             )
         context.add_output_metadata(
             {

@@ -13,6 +13,7 @@ from opensky_assets.report.benchmark import build_benchmark_report
 from opensky_assets.resources.failures import PERMANENT
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas import BENCHMARK_RUNS
+from opensky_assets.storage.objects import open_source
 
 CODE_VERSION = "1"
 
@@ -57,7 +58,7 @@ def ingest_benchmark(
 ) -> dg.MaterializeResult:
     try:  # not again: what was measured with trouble in between would tell nothing
         lake, settings = opensky.open_lake(), opensky.settings()
-        rows = benchmark(opensky.open_source(), lake, settings, opensky.today(), config.ask(), context.log.info)
+        rows = benchmark(open_source(settings), lake, settings, opensky.today(), config.ask(), context.log.info)
     except (*PERMANENT, RunFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     found = compare_with_history(rows, read(lake))
