@@ -208,6 +208,55 @@ class ApiSettings(BaseModel):
         return self
 
 
+class LiveSettings(BaseModel):
+    """What the collector polls of OpenSky's API."""
+
+    model_config = _named("live_")
+
+    regions: str = "europe;north_america"
+    """Regions that are polled, separated by `;`: a name that is known (europe, north_america, world) or
+    name=lamin,lomin,lamax,lomax, each with @ and its interval in seconds, as alps=45.5,5.5,48,16@30."""
+    budget: int | None = Field(default=None, ge=1)
+    """Credits a day for polls. Without it: 4000 with an API client, 400 without."""
+    filter: str = "not on_ground and longitude is not null and latitude is not null"
+    """Which states the topic opensky_filtered_flights gets: an SQL condition over their fields."""
+
+
+class KafkaSettings(BaseModel):
+    """The Kafka cluster that live data goes through."""
+
+    model_config = _named("kafka_")
+
+    brokers: str = ""
+    """Addresses, separated by commas, as kafka1:9092,kafka2:9092. Without them live data is landed as objects."""
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How brokers are spoken to: with SSL over TLS, with SASL as a user."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """How the user is authenticated."""
+    user: str = ""
+    """The user's name, with SASL."""
+    password: SecretStr | None = None
+    """The user's password, with SASL. It is never shown."""
+    ca: str = ""
+    """PEM file of the authorities that brokers' certificates are checked by. Without it: the system's."""
+    certificate: str = ""
+    """PEM file of the client's certificate, where brokers ask for one."""
+    key: str = ""
+    """PEM file of its private key."""
+    key_password: SecretStr | None = None
+    """Password of the private key. It is never shown."""
+    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """Stands before the names of all topics, where several platforms share a cluster."""
+
+    @model_validator(mode="after")
+    def _user_has_a_password(self) -> Self:
+        if self.security.startswith("SASL") and not (self.user and self.password):
+            raise ValueError(
+                f"OPENSKY_KAFKA_SECURITY={self.security}: set OPENSKY_KAFKA_USER and OPENSKY_KAFKA_PASSWORD"
+            )
+        return self
+
+
 class AlertSettings(BaseModel):
     """Who is told of failures."""
 
@@ -255,6 +304,8 @@ class Settings(BaseSettings):
     filters: FilterSettings = FilterSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()
+    live: LiveSettings = LiveSettings()
+    kafka: KafkaSettings = KafkaSettings()
     alerts: AlertSettings = AlertSettings()
     smtp: SmtpSettings = SmtpSettings()
 

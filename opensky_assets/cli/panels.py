@@ -6,11 +6,12 @@ from opensky_assets.wording import program
 
 START = "First steps"
 DAYS = "Days: from the source into the lake"
+LIVE = "Live data"
 ASK = "Look at tables"
 CARE = "Take care of the lake"
 SERVICE = "The Dagster UI and service"
 CHECK = "Check and measure"
-PANELS = (START, DAYS, ASK, CARE, SERVICE, CHECK)
+PANELS = (START, DAYS, LIVE, ASK, CARE, SERVICE, CHECK)
 """In the order in which the help shows them."""
 
 

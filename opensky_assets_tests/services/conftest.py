@@ -19,7 +19,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from opensky_assets.extras import require_extra
 from opensky_assets_tests.buckets import let_others_in
+from opensky_assets_tests.services.kafka import Broker
 
 HERE = Path(__file__).resolve().parent
 ACCESS_KEY, SECRET_KEY = "test", "testtest"
@@ -151,3 +153,15 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     finally:
         for record in folder.glob("run/*.pid"):
             os.kill(int(record.read_text()), signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One broker for all tests; each has topics of its own."""
+    require_extra("live")
+    broker = Broker(tmp_path_factory.mktemp("kafka"), free_port(2))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.kill()

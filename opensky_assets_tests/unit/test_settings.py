@@ -39,6 +39,9 @@ GIVEN = {
     "SMTP_USER": "n", "SMTP_PASSWORD": "s4", "DATASETS": "d.yaml", "DEFINITIONS": "mine",
     "ROOT": "r",
     "LANDING": "s3://own", "LANDING_ENDPOINT": "http://o", "LANDING_REGION": "r3", "LANDING_PROFILE": "p3",
+    "LIVE_REGIONS": "world", "LIVE_BUDGET": "9", "LIVE_FILTER": "spi", "KAFKA_BROKERS": "b:1", "KAFKA_SECURITY": "SSL",
+    "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_USER": "k", "KAFKA_PASSWORD": "s5", "KAFKA_CA": "ca",
+    "KAFKA_CERTIFICATE": "c", "KAFKA_KEY": "key", "KAFKA_KEY_PASSWORD": "s6", "KAFKA_TOPIC_PREFIX": "x-",
 }  # fmt: skip
 
 
@@ -48,8 +51,9 @@ def test_each_variable_is_a_field_of_its_group(monkeypatch):
         monkeypatch.setenv(f"OPENSKY_{name}", value)
     settings = load_settings()
     secrets = (settings.api.client_id, settings.api.client_secret, settings.postgres_url, settings.alerts.url)
-    shown = [secret.get_secret_value() for secret in (*secrets, settings.smtp.password)]
-    assert shown == ["i", "s1", "postgresql+psycopg2://u:s2@h/d", "http://s3", "s4"]
+    kafka = (settings.kafka.password, settings.kafka.key_password)
+    shown = [secret.get_secret_value() for secret in (*secrets, settings.smtp.password, *kafka)]
+    assert shown == ["i", "s1", "postgresql+psycopg2://u:s2@h/d", "http://s3", "s4", "s5", "s6"]
     assert settings.spark.options == {"spark.a": "1"}
     hidden = "**********"
     assert settings.model_dump(mode="json") == {
@@ -62,6 +66,11 @@ def test_each_variable_is_a_field_of_its_group(monkeypatch):
             "token_url": "http://t",
         },
         "landing": {"uri": "s3://own", "endpoint": "http://o", "region": "r3", "profile": "p3"},
+        "live": {"regions": "world", "budget": 9, "filter": "spi"},
+        "kafka": {
+            "brokers": "b:1", "security": "SSL", "sasl_mechanism": "PLAIN", "user": "k", "password": hidden, "ca": "ca",
+            "certificate": "c", "key": "key", "key_password": hidden, "topic_prefix": "x-",
+        },
         "alerts": {"url": hidden, "email": "e@x", "sender": "f@x", "quiet_hours": 7},
         "smtp": {"host": "m", "port": 587, "user": "n", "password": hidden},
         "warehouse": "w", "engine": "spark", "workers": 4, "refresh": True, "quarantine_limit": 0.5,
@@ -88,7 +97,7 @@ def names_in_tables(text):
 
 
 def test_the_documentation_has_each_and_no_other():
-    text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/automation.md"))
+    text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/automation.md", "docs/live.md"))
     in_tables = set(names_in_tables(text))
     assert in_tables <= set(variables()) <= in_tables | set(re.findall(r"OPENSKY_\w+", text))
 
