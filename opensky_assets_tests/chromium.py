@@ -103,6 +103,23 @@ class Chromium:
             raise RuntimeError(json.dumps(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
+    def mouse(self, x: float, y: float, kind: str = "mouseMoved", **more: object) -> None:
+        """A mouse event at a place of the window."""
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, pointerType="mouse", **more)
+
+    def click(self, x: float, y: float) -> None:
+        for kind in ("mousePressed", "mouseReleased"):
+            self.mouse(x, y, kind, button="left", clickCount=1)
+
+    def tap(self, x: float, y: float) -> None:
+        """A touch of one finger."""
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def press(self, key: str, text: str = "") -> None:
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
     def picture(self, path: Path, whole: bool = True) -> None:
         given = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(given["data"]))

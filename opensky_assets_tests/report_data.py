@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
-from opensky_assets.report.data import MAP_AIRPORTS, MAP_ROUTES, Airport, Matrix, ReportData, Route, States
+from opensky_assets.report.data import MAP_AIRPORTS, MAP_ROUTES, Airline, Airport, Matrix, ReportData, Route, States
 
 
 def busy_day(simulated: bool = True) -> ReportData:
@@ -42,6 +42,11 @@ def busy_day(simulated: bool = True) -> ReportData:
         matrix=Matrix(codes, [[(y * x) % 7 * 20 for x in range(15)] for y in range(15)], 160, 0.76, 0.8),
         manufacturers=[("BOEING", 40_000), ("AIRBUS", 38_000), (None, 9_000), ("ATR", 3_000)],
         types=[("BOEING", "B738", 30_000), (None, None, 9_000)],
+        airlines=[
+            Airline(f"A{chr(65 + at // 26 % 26)}{chr(65 + at % 26)}", f"Airline {at} <&>", 9_000 // (at + 1), 50)
+            for at in range(650)
+        ]
+        + [Airline(None, None, 20_000, 5_000)],
         quality={
             ("flights", "read"): 90_010,
             ("flights", "written"): 90_000,
@@ -77,5 +82,5 @@ def nothing() -> ReportData:
         busy_day(),
         totals={"flights": 0, "aircraft": 0, "distance_km": 0, "hours": 0},
         days=[], hours=[(0, 0)] * 24, peak=None, daily=[], top_routes=[], map_routes=[], route_count=0, airports=[],
-        matrix=None, manufacturers=[], types=[], quality={}, states=None, objects={}, landed_days=None,
+        matrix=None, manufacturers=[], types=[], airlines=[], quality={}, states=None, objects={}, landed_days=None,
     )  # fmt: skip

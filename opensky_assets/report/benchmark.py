@@ -12,7 +12,7 @@ from opensky_assets.report import figures
 from opensky_assets.report.benchmark_figures import Point, Series, over_files, over_time, stacked
 from opensky_assets.report.build import ReportTooLarge
 from opensky_assets.report.figures import number
-from opensky_assets.report.page import MOST_BYTES, Card, document
+from opensky_assets.report.page import MOST_BYTES, Card, Table, document
 from opensky_assets.report.theme import PICTURE
 
 FOLDER = "reports/benchmark"
@@ -120,9 +120,13 @@ def _largest(rows: Sequence[Row]) -> list[Row]:
 
 
 def _table(series: Sequence[Series], unit: str, digits: int = 2) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    columns = ("", "Files", f"Median ({unit})", "Least", "Most")
+    columns = ("Series", "Files", f"Median ({unit})", f"Least ({unit})", f"Most ({unit})")
     return columns, [
-        (one.name, point.files, *(_rounded(value, digits) for value in (point.middle, point.low, point.high)))
+        (
+            one.name or one.engine,
+            point.files,
+            *(_rounded(value, digits) for value in (point.middle, point.low, point.high)),
+        )
         for one in series
         for point in one.points
     ]
@@ -178,6 +182,8 @@ def _use(rows: list[Row]) -> Card:
         table,
         "Of the process that ingests and its children. Memory is resident memory, each process added up; the peak of "
         "cores is the busiest second.",
+        table="CPU",
+        more=[Table("Memory", *_table(memory, "MB", 0))],
     )
 
 
@@ -209,7 +215,7 @@ def _network(rows: list[Row]) -> Card:
         "network",
         "Network",
         f"{received / 1e6:,.1f} MB came {where} for {largest[0]['files']} files, "
-        f"{received / seconds / 1e6:,.1f} MB/s. {asked:,} requests, {retried:,} of them again, {refused:,} refused "
+        f"{received / seconds / 1e6:,.1f} MB/s. {asked:,} requests, {retried:,} of them retries, {refused:,} refused "
         "(429, 503).",
         lambda theme: over_files(series, theme, "MB"),
         columns,
@@ -319,7 +325,7 @@ def _history(rows: Sequence[Row], newest: list[Row]) -> Card | None:
         f"The last {len(names)} comparable benchmarks of {largest[0]['files']} files, {largest[0]['engine']}: "
         f"{points[0].middle:.2f} s first, {points[-1].middle:.2f} s last.",
         lambda theme: over_time(points, shown, theme, "seconds"),
-        ("At (UTC)", "Commit", "Repeats", "Median (s)", "Least", "Most"),
+        ("At (UTC)", "Commit", "Repeats", "Median (s)", "Least (s)", "Most (s)"),
         [
             (
                 f"{starts[n]:%Y-%m-%d %H:%M}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opensky_assets.report.figures import canvas, grid, legend, style
+from opensky_assets.report.figures import canvas, dots, grid, legend, style
 from opensky_assets.report.theme import Theme
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def over_files(
     unit: str,
     lines: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
-    """A line a series. `lines`: by engine, start and slope of a dashed line."""
+    """A line a series, a row a point. `lines`: by engine, start and slope of a dashed line."""
     figure = canvas(theme, 2.6)
     axes = style(figure.add_subplot(), theme)
     _draw(axes, series, theme, unit)
@@ -53,10 +53,11 @@ def over_files(
 
 
 def stacked(upper: tuple[Sequence[Series], str], lower: tuple[Sequence[Series], str], theme: Theme) -> Figure:
-    """Two drawings over the same files, one above the other, each with its unit."""
+    """Two drawings over the same files, one above the other, each with its unit and its table."""
     figure = canvas(theme, 3.8)
-    for axes, (series, unit) in zip(figure.subplots(2, 1, sharex=True), (upper, lower), strict=True):
-        _draw(style(axes, theme), series, theme, unit)
+    both = figure.subplots(2, 1, sharex=True)
+    for table, (series, unit) in enumerate((upper, lower)):
+        _draw(style(both[table], theme), series, theme, unit, table)
     figure.axes[1].set_xlabel("files")
     if [one.name for one in upper[0]] == [one.name for one in lower[0]] and (doubled := figure.axes[1].get_legend()):
         doubled.remove()
@@ -68,6 +69,7 @@ def over_time(points: Sequence[Point], names: Sequence[str], theme: Theme, unit:
     figure = canvas(theme, 2.6)
     axes = style(figure.add_subplot(), theme)
     _spread(axes, points, list(range(len(points))), theme["first"], "-", "o")
+    _points(axes, points, range(len(points)), theme["first"], 0, 0)
     shown = range(0, len(points), -(-len(points) // 6))
     axes.set_xticks(list(shown), [names[at] for at in shown])
     axes.set(ylabel=unit, ylim=(0, None), xlim=(-0.5, len(points) - 0.5))
@@ -75,12 +77,15 @@ def over_time(points: Sequence[Point], names: Sequence[str], theme: Theme, unit:
     return figure
 
 
-def _draw(axes: Axes, series: Sequence[Series], theme: Theme, unit: str) -> None:
+def _draw(axes: Axes, series: Sequence[Series], theme: Theme, unit: str, table: int = 0) -> None:
     styles = {name: _STYLES[at % len(_STYLES)] for at, name in enumerate(dict.fromkeys(_kind(one) for one in series))}
+    row = 0
     for one in series:
         line, mark = styles[_kind(one)]
         files = [float(point.files) for point in one.points]
         _spread(axes, one.points, files, theme[ROLES[one.engine]], line, mark, one.name)
+        _points(axes, one.points, files, theme[ROLES[one.engine]], table, row)
+        row += len(one.points)
     counts = sorted({point.files for one in series for point in one.points})
     most = counts[-1]
     apart = [count for at, count in enumerate(counts) if all(other - count > most / 12 for other in counts[at + 1 :])]
@@ -97,6 +102,12 @@ _STYLES = (("-", "o"), (":", "s"), ("--", "^"))
 def _kind(series: Series) -> str:
     """What a series is of, without its engine."""
     return series.name.removeprefix(series.engine).strip()
+
+
+def _points(axes: Axes, points: Sequence[Point], at: Sequence[float], colour: str, table: int, first_row: int) -> None:
+    """Below the symbols of the points, dots that stand for rows of the table."""
+    rows = range(first_row, first_row + len(points))
+    dots(axes, [(x, point.middle) for x, point in zip(at, points, strict=True)], rows, table, edgecolor=colour, lw=4.5)
 
 
 def _spread(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import TYPE_CHECKING
 
 from opensky_assets.lake import Lake
 from opensky_assets.lake.days import replace_pages
 from opensky_assets.report import figures
 from opensky_assets.report.data import ReportData, report_data
-from opensky_assets.report.page import MOST_BYTES, Card, cards, page, span
-from opensky_assets.report.theme import PICTURE
-from opensky_assets.schemas import DATA_QUALITY_DAILY, STATE_VECTORS
+from opensky_assets.report.page import MOST_BYTES, cards, page, span
+from opensky_assets.report.theme import PICTURE, Theme
+from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.marts import AIRPORT_TRAFFIC, MARTS
 from opensky_assets.transforms.inputs import combined, versions_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class ReportTooLarge(Exception):
@@ -46,7 +50,7 @@ def is_day(text: str) -> bool:
         return False
 
 
-TABLES_READ = (*MARTS, STATE_VECTORS)
+TABLES_READ = (*MARTS, ENRICHED_FLIGHTS, STATE_VECTORS)
 """The tables that a report reads."""
 
 _FACTS = (DATA_QUALITY_DAILY.path, STATE_VECTORS.path)
@@ -87,7 +91,11 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
         for card in found:
             path = f"{folder}/{card.name}.png"
             files[path] = staging / f"{card.name}.png"
-            files[path].write_bytes(_picture(card, data))
+            files[path].write_bytes(_picture(card.draw, card.title, data))
+            for inset in card.insets:
+                path = f"{folder}/{card.name}-{inset.name}.png"
+                files[path] = staging / f"{card.name}-{inset.name}.png"
+                files[path].write_bytes(_picture(inset.draw, f"{card.title}: {inset.title}", data))
         replace_pages(lake, run, folder, files, inputs, partial(_inputs, lake, days))
     return Report(
         f"{folder}/report.html",
@@ -105,10 +113,10 @@ def _inputs(lake: Lake, days: Sequence[str]) -> dict[str, str]:
     return {path: combined(f"{day} {of_day[day]}" for day in sorted(of_day)) for path, of_day in versions.items()}
 
 
-def _picture(card: Card, data: ReportData) -> bytes:
-    figure = card.draw(PICTURE)
+def _picture(draw: Callable[[Theme], Figure], title: str, data: ReportData) -> bytes:
+    figure = draw(PICTURE)
     simulated = ", SIMULATED data" if data.simulated else ", data: The OpenSky Network"
-    figure.suptitle(f"{card.title}, {span(data)}{simulated}", fontsize=7.5, color=PICTURE["muted"], x=0.01, ha="left")
+    figure.suptitle(f"{title}, {span(data)}{simulated}", fontsize=7.5, color=PICTURE["muted"], x=0.01, ha="left")
     return figures.as_png(figure)
 
 

@@ -51,6 +51,16 @@ class Airport:
 
 
 @dataclass(frozen=True)
+class Airline:
+    code: str | None
+    """As the callsigns have it; `None`: flights without an airline callsign."""
+    name: str | None
+    """As the aircraft database names the operator that has this code, most often."""
+    flights: int
+    aircraft: int
+
+
+@dataclass(frozen=True)
 class Matrix:
     airports: list[str]
     flights: list[list[int]]
@@ -100,6 +110,8 @@ class ReportData:
     matrix: Matrix | None
     manufacturers: list[tuple[str | None, int]]
     types: list[tuple[str | None, str | None, int]]
+    airlines: list[Airline]
+    """The most flights first."""
     quality: dict[tuple[str, str], int]
     states: States | None
     next_day_there: bool
@@ -118,6 +130,17 @@ class ReportData:
 
 
 _PEAK = "SELECT airport, rolling_60min_max FROM airport_movements_hourly ORDER BY 2 DESC, 1, hour LIMIT 1"
+
+
+_AIRLINES = """
+    WITH names AS (
+        SELECT airline_icao, operator, count(*) AS n FROM enriched_flights
+        WHERE operatoricao = airline_icao AND operator <> airline_icao GROUP BY ALL
+    ),
+    chosen AS (SELECT airline_icao, first(operator ORDER BY n DESC, operator) AS name FROM names GROUP BY ALL)
+    SELECT airline_icao, any_value(name), count(*), count(DISTINCT icao24)
+    FROM enriched_flights LEFT JOIN chosen USING (airline_icao) GROUP BY airline_icao ORDER BY 3 DESC, 1
+"""
 
 
 def report_data(lake: Lake, first: str, last: str, days: Sequence[str]) -> ReportData:
@@ -194,6 +217,7 @@ def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: s
         ),
         manufacturers=sorted(manufacturers.items(), key=lambda item: (-item[1], item[0] or "")),
         types=types,
+        airlines=[Airline(*found) for found in rows(_AIRLINES)],
         quality=quality,
         states=_states(connection, lake, days, manifests[STATE_VECTORS.name]),
         next_day_there=bool(lake.day_files(ENRICHED_FLIGHTS.path, [after])),

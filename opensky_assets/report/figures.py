@@ -10,12 +10,12 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from opensky_assets.report.data import AGE_STEPS_S, Airport, Matrix, Route, States
-from opensky_assets.report.geo import View, cut, great_circle, make_view, shifted
+from opensky_assets.report.geo import View, clip, cut, great_circle, make_view, shifted, thinned
 from opensky_assets.report.outlines import outlines
 from opensky_assets.report.theme import SEQUENCE, Theme, with_variables
 
@@ -109,67 +109,106 @@ def short(name: str) -> str:
     return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 
 
+# --- marks -------------------------------------------------------------------------------------------------------
+
+Box = tuple[float, float, float, float]
+"""Left, right, bottom, top."""
+
+
+def marks(
+    axes: Axes, shapes: Sequence[np.ndarray], rows: Sequence[int] | None, table: int = 0, closed: bool = False,
+    **look: Any,
+) -> None:  # fmt: skip
+    """Many lines or areas as one path, which takes a tenth of the text of as many paths. `rows` are the rows of the
+    card's table that they stand for, one a shape: the page's script looks a mark's values up there."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    if not len(shapes):
+        return
+    ends = [Path.CLOSEPOLY] if closed else []
+    codes = [[Path.MOVETO, *[Path.LINETO] * (len(shape) - 1 - len(ends)), *ends] for shape in shapes]
+    path = Path(np.concatenate(shapes), np.concatenate(codes))
+    path.should_simplify = False  # else shapes are left out, and the next ones stand for other rows
+    gid = None if rows is None else f"rows:{table}:{_ranges(rows)}"
+    axes.add_artist(PathPatch(path, gid=gid, **{"fill": closed, **look}))  # `add_patch` looks for limits in each shape
+
+
+def boxes(axes: Axes, found: Sequence[Box], rows: Sequence[int] | None, table: int = 0, **look: Any) -> None:
+    """Rectangles as one path."""
+    corners = [np.array([(a, low), (a, up), (b, up), (b, low), (a, low)]) for a, b, low, up in found]
+    marks(axes, corners, rows, table, closed=True, **{"linewidth": 0, **look})
+
+
+def dots(
+    axes: Axes, places: Sequence[tuple[float, float]], rows: Sequence[int] | None, table: int, **look: Any
+) -> None:
+    """Round dots as one path: lines of no length with round ends; `linewidth` is how large they are."""
+    marks(axes, [np.array([[x, y], [x, y]]) for x, y in places], rows, table, capstyle="round", **look)
+
+
+def _ranges(rows: Sequence[int]) -> str:
+    """0, 1, 2, 7 as 0-2,7."""
+    found: list[list[int]] = []
+    for row in rows:
+        if found and row == found[-1][1] + 1:
+            found[-1][1] = row
+        else:
+            found.append([row, row])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in found)
+
+
 # --- the map -----------------------------------------------------------------------------------------------------
 
 
 def route_map(
-    routes: Sequence[Route], airports: Sequence[Airport], theme: Theme, wide: bool, width: float | None = None
+    routes: Sequence[Route],
+    airports: Sequence[Airport],
+    theme: Theme,
+    wide: bool,
+    width: float | None = None,
+    view: View | None = None,
 ) -> Figure:
-    """Routes as great circles: the more flights, the stronger and darker the line; airports by their movements."""
-    from matplotlib.collections import LineCollection, PolyCollection
-
-    ways = [great_circle(*route.ends) for route in routes if route.ends]
-    view = make_view(ways, 1.7, 2.3) if wide else make_view(ways, 0.9, 1.3)
+    """Routes as great circles: the more flights, the stronger and darker the line; airports by their movements. All of
+    them, or what `view` shows. Their rows are those of the routes in the first table, of the airports in the second."""
+    ways = {at: great_circle(*route.ends) for at, route in enumerate(routes) if route.ends}
+    if view is None:
+        view = make_view(list(ways.values()), 1.7, 2.3) if wide else make_view(list(ways.values()), 0.9, 1.3)
     width = width or (9.0 if wide else WIDTH)
     figure, axes = _figure(theme, width / view.aspect, width, padding=0)
     left, right, bottom, top = view.bounds
     axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect="equal")
     axes.set_facecolor(theme["surface"])
+    _outlines(axes, view, theme)
 
-    lines = outlines()
-    land = [view.project(ring) for whole in lines.land for ring in shifted(whole, view)]
-    axes.add_collection(PolyCollection([r for r in land if _touches(r, view)], facecolors=theme["land"], linewidths=0))
-    borders = [view.project(line) for whole in lines.borders for line in shifted(whole, view)]
-    axes.add_collection(
-        LineCollection([line for line in borders if _touches(line, view)], colors=theme["border"], linewidths=0.6)
-    )
-
+    point = (right - left) / (width * 72)
     least, most = (choose((route.flights for route in routes), default=1) for choose in (min, max))
     for level in range(1, len(SEQUENCE)):
         # One path a class, the strongest last, on top of the others.
         chosen = [
-            part
-            for route, way in zip((r for r in routes if r.ends), ways, strict=True)
-            if _level(route.flights, least, most) == level
+            (at, thinned(part, 0.06 * point))
+            for at, way in ways.items()
+            if _level(routes[at].flights, least, most) == level
             for piece in cut(way, view)
-            for part in [view.project(piece)]
-            if _touches(part, view)
+            for part in clip(view.project(piece), view.bounds)
         ]
-        if chosen:
-            strength = (0.35 + 0.4 * level) * (1.0 if wide else 0.75)
-            _lines(axes, chosen, theme[SEQUENCE[max(2, level)]], strength, f"routes-{level}", 2 + level * 0.1)
-    _airports(axes, airports, view, theme, wide)
+        strength = (0.35 + 0.4 * level) * (1.0 if wide else 0.75)
+        marks(
+            axes, [line for _, line in chosen], [at for at, _ in chosen], edgecolor=theme[SEQUENCE[max(2, level)]],
+            linewidth=strength, capstyle="round", joinstyle="round", zorder=2 + level * 0.1,
+        )  # fmt: skip
+    _airports(axes, airports, view, theme, wide, point)
     return figure
 
 
-def _lines(axes: Axes, lines: Sequence[np.ndarray], colour: str, width: float, name: str, order: float) -> None:
-    """Many lines as one path, which takes a tenth of the text of as many paths."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
-    codes = np.concatenate([[Path.MOVETO, *[Path.LINETO] * (len(line) - 1)] for line in lines])
-    axes.add_patch(
-        PathPatch(
-            Path(np.concatenate(lines), codes),
-            fill=False,
-            edgecolor=colour,
-            linewidth=width,
-            capstyle="round",
-            joinstyle="round",
-            gid=name,
-            zorder=order,
-        )
-    )
+def _outlines(axes: Axes, view: View, theme: Theme) -> None:
+    lines = outlines()
+    land = [view.project(ring) for whole in lines.land for ring in shifted(whole, view)]
+    closed = [np.vstack([ring, ring[:1]]) for ring in land if _touches(ring, view)]
+    marks(axes, closed, None, closed=True, facecolor=theme["land"], linewidth=0, zorder=1)
+    borders = [view.project(line) for whole in lines.borders for line in shifted(whole, view)]
+    shown = [line for line in borders if _touches(line, view)]
+    marks(axes, shown, None, edgecolor=theme["border"], linewidth=0.6, zorder=1.5)
 
 
 def _touches(line: np.ndarray, view: View) -> bool:
@@ -185,33 +224,40 @@ def _level(flights: int, least: int, most: int) -> int:
     return 1 + min(4, int(5 * math.log(flights / least) / math.log((most + 1) / least)))
 
 
-def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme, wide: bool) -> None:
-    import matplotlib.patheffects as effects
-
-    found = []
+def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme, wide: bool, point: float) -> None:
     left, right, bottom, top = view.bounds
-    for airport in airports:
-        if airport.position:
-            for copy in shifted(np.array([airport.position]), view):
-                x, y = view.project(copy)[0]
-                if left <= x <= right and bottom <= y <= top:
-                    found.append((float(x), float(y), airport))
+    located = [(at, airport) for at, airport in enumerate(airports) if airport.position]
+    positions = np.array([airport.position for _, airport in located], float).reshape(-1, 2)
+    places = zip(located * 3, np.concatenate([view.project(copy) for copy in shifted(positions, view)]), strict=False)
+    found = [
+        (float(x), float(y), at, airport)
+        for (at, airport), (x, y) in places
+        if left <= x <= right and bottom <= y <= top
+    ]
     if not found:
         return
-    most = max(a.outbound + a.inbound for _, _, a in found)
-    for size in range(1, DOTS + 1):  # a dot is a line of no length with round ends
-        dots = [
-            np.array([[x, y], [x + 1e-6, y]])
-            for x, y, a in found
-            if math.ceil(DOTS * math.sqrt((a.outbound + a.inbound) / most)) == size
-        ]
-        if dots:
-            across = (0.5 + 3.0 * size / DOTS) * (1.0 if wide else 0.8)
-            _lines(axes, dots, theme["second"], across, f"airports-{size}", 4 + size * 0.01)
+    found.sort(key=lambda place: place[2])
+    most = max(a.outbound + a.inbound for *_, a in found)
+    for size in range(1, DOTS + 1):
+        sized = [p for p in found if math.ceil(DOTS * math.sqrt((p[3].outbound + p[3].inbound) / most)) == size]
+        across = (0.5 + 3.0 * size / DOTS) * (1.0 if wide else 0.8)
+        dots(
+            axes, [(x, y) for x, y, *_ in sized], [at for _, _, at, _ in sized], 1,
+            edgecolor=theme["second"], linewidth=across, zorder=4 + size * 0.01,
+        )  # fmt: skip
+    _codes(axes, [(x, y, airport.code) for x, y, _, airport in found], view, theme, MAP_LABELS if wide else 6, point)
+
+
+def _codes(
+    axes: Axes, found: Sequence[tuple[float, float, str]], view: View, theme: Theme, most: int, point: float
+) -> None:
+    """Codes of the first airports that have room for it."""
+    import matplotlib.patheffects as effects
+
+    _, right, bottom, top = view.bounds
     taken: list[tuple[float, float]] = []
-    point = (right - left) / (axes.figure.get_figwidth() * 72)  # type: ignore[union-attr]
-    for x, y, airport in found:
-        if len(taken) >= (MAP_LABELS if wide else 6):
+    for x, y, code in found:
+        if len(taken) >= most:
             break
         wide_label, high_label = 26 * point, 10 * point
         if x + wide_label > right or y + high_label > top or y - high_label < bottom:
@@ -220,7 +266,7 @@ def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme,
             continue
         taken.append((x, y))
         axes.annotate(
-            short(airport.code),
+            short(code),
             (x, y),
             xytext=(3, 2.5),
             textcoords="offset points",
@@ -235,14 +281,15 @@ def _airports(axes: Axes, airports: Sequence[Airport], view: View, theme: Theme,
 
 
 def hours(counts: Sequence[tuple[int, int]], days: int, theme: Theme) -> Figure:
-    """Arrivals and departures in each hour of the day; over several days the mean of a day."""
+    """Arrivals and departures in each hour of the day; over several days the mean of a day. A row an hour."""
     figure, axes = _figure(theme, 3.1)
-    at = np.arange(24)
     scale = 1 / max(days, 1)
-    axes.bar(at - 0.21, [arrivals * scale for arrivals, _ in counts], 0.4, color=theme["first"], label="Arrivals")
-    axes.bar(at + 0.21, [out * scale for _, out in counts], 0.4, color=theme["second"], label="Departures")
+    for kind, (name, role, aside) in enumerate((("Arrivals", "first", -0.41), ("Departures", "second", 0.01))):
+        columns = [(hour + aside, hour + aside + 0.4, 0.0, both[kind] * scale) for hour, both in enumerate(counts)]
+        boxes(axes, columns, range(24), facecolor=theme[role], label=name)
+    axes.set_ylim(0, 1.05 * scale * max((max(both) for both in counts), default=1) or 1)
     _hour_axis(axes)
-    axes.set_ylabel("flights per hour" if days == 1 else "flights per hour, mean")
+    axes.set_ylabel("flights per hour" if days == 1 else "flights per hour, mean of a day")
     grid(axes, theme, "y")
     legend(axes, theme, 2)
     return figure
@@ -264,12 +311,14 @@ def _whole_numbers(axes: Axes, along: str) -> None:
 def ranked(
     bars: Sequence[tuple[str, float]], theme: Theme, unit: str, role: str = "first", quiet: frozenset[str] = frozenset()
 ) -> Figure:
-    """Horizontal bars, each with its number; those in `quiet` are pale, since they say what is not known."""
+    """Horizontal bars, each with its number and a row; those in `quiet` are pale, since they say what is not known."""
     figure, axes = _figure(theme, max(0.9, 0.26 * len(bars) + 0.55))
     values = [value for _, value in bars]
     most = max(values, default=1) or 1
-    colours = [theme["quiet"] if name in quiet else theme[role] for name, _ in bars]
-    axes.barh(range(len(bars)), values, 0.7, color=colours)
+    for pale in (False, True):
+        chosen = [at for at, (name, _) in enumerate(bars) if (name in quiet) is pale]
+        drawn = [(0.0, values[at], at + 0.35, at - 0.35) for at in chosen]
+        boxes(axes, drawn, chosen, facecolor=theme["quiet" if pale else role])
     for at, value in enumerate(values):
         axes.text(value + most * 0.015, at, number(value), va="center", ha="left", fontsize=8.5, color=theme["ink"])
     axes.set_yticks(range(len(bars)), [short(name) for name, _ in bars], color=theme["ink"])
@@ -285,8 +334,6 @@ def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
     from datetime import date
 
     import matplotlib.dates as mdates
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
 
     figure, axes = _figure(theme, 2.4)
     days = np.array([mdates.date2num(date.fromisoformat(day)) for day, _ in counts])
@@ -296,11 +343,8 @@ def daily(counts: Sequence[tuple[str, int]], theme: Theme) -> Figure:
     least = LEAST_BAR_POINTS / 2 * span / (WIDTH * 72 * 0.8)  # the axes take about so much of the width
     before, after = np.diff(days, prepend=-np.inf) / 2, np.diff(days, append=np.inf) / 2
     left, right = (days - np.clip(before, 0.45, max(least, 0.45)), days + np.clip(after, 0.45, max(least, 0.45)))
-    # One path for all bars: there can be thousands.
-    bars = zip(left, right, (n for _, n in counts), strict=True)
-    corners = [point for one, other, n in bars for point in ((one, 0), (one, n), (other, n), (other, 0), (one, 0))]
-    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(days)
-    axes.add_patch(PathPatch(Path(corners, codes), facecolor=theme["first"], linewidth=0))
+    columns = [(float(one), float(other), 0.0, n) for one, other, (_, n) in zip(left, right, counts, strict=True)]
+    boxes(axes, columns, range(len(columns)), facecolor=theme["first"])
     margin = 0.02 * span
     axes.set(xlim=(left[0] - margin, right[-1] + margin), ylim=(0, most * 1.05))
     if span <= MOST_DAY_TICKS:
@@ -324,14 +368,22 @@ def shares(parts: Sequence[tuple[str, float]], theme: Theme) -> Figure:
     """Bars of 100 %: what is known, and what is not."""
     figure, axes = _figure(theme, 0.27 * len(parts) + 0.75)
     known = [100 * share for _, share in parts]
-    axes.barh(range(len(parts)), known, 0.62, color=theme["first"], label="known")
-    axes.barh(range(len(parts)), [100 - k for k in known], 0.62, left=known, color=theme["quiet"], label="not known")
+    rows = range(len(parts))
+    boxes(
+        axes,
+        [(0, k, at + 0.31, at - 0.31) for at, k in enumerate(known)],
+        rows,
+        facecolor=theme["first"],
+        label="known",
+    )
+    rest = [(k, 100.0, at + 0.31, at - 0.31) for at, k in enumerate(known)]
+    boxes(axes, rest, rows, facecolor=theme["quiet"], label="unknown")
     for at, value in enumerate(known):
         inside = value > 20
         axes.text(
             value - 1.5 if inside else value + 1.5,
             at,
-            f"{value:.1f} %",
+            percent(value / 100),
             va="center",
             ha="right" if inside else "left",
             fontsize=8.5,
@@ -353,20 +405,24 @@ def position_age(states: States, theme: Theme) -> Figure:
     ]
     values = [100 * share for share in states.age_shares]
     stale = AGE_STEPS_S.index(15)
-    colours = [theme["first"] if at <= stale else theme["second"] for at in range(len(values))]
-    axes.bar(range(len(values)), values, 0.75, color=colours)
+    for role, chosen in (("first", range(stale + 1)), ("second", range(stale + 1, len(values)))):
+        columns = [(at - 0.375, at + 0.375, 0.0, values[at]) for at in chosen]
+        boxes(axes, columns, chosen, facecolor=theme[role])
     for at, value in enumerate(values):
         told = f"{value:.0f}" if value >= 10 else f"{value:.1f}"
         axes.text(at, value + max(values) * 0.02, told, ha="center", va="bottom", fontsize=8, color=theme["ink"])
     axes.set_xticks(range(len(values)), names, fontsize=7.6)
     axes.set(xlabel="age of the position (s)", ylabel="share of the positions (%)", ylim=(0, max(values) * 1.12))
+    axes.set_xlim(-0.5, len(values) - 0.5)
     grid(axes, theme, "y")
     return figure
 
 
 def aircraft_by_hour(states: States, theme: Theme) -> Figure:
     figure, axes = _figure(theme, 2.6)
-    axes.bar(range(24), states.aircraft_by_hour, 0.8, color=theme["first"])
+    columns = [(hour - 0.4, hour + 0.4, 0.0, count) for hour, count in enumerate(states.aircraft_by_hour)]
+    boxes(axes, columns, range(24), facecolor=theme["first"])
+    axes.set_ylim(0, max(states.aircraft_by_hour, default=0) * 1.05 or 1)
     _hour_axis(axes)
     unit = "aircraft in polls" if states.polls else "aircraft"
     axes.set_ylabel(unit if len(states.days) == 1 else f"{unit}, mean of the days")
@@ -379,16 +435,16 @@ def aircraft_by_hour(states: States, theme: Theme) -> Figure:
 
 
 def heatmap(matrix: Matrix, theme: Theme) -> Figure:
-    """Flights from each row's airport to each column's; the number stands in the cell."""
-    from matplotlib.patches import Rectangle
-
+    """Flights from each row's airport to each column's; the number stands in the cell. Their rows are those of the
+    second table: each pair, origin by origin."""
     size = len(matrix.airports)
     figure, axes = _figure(theme, WIDTH * 1.0)
     most = max((flights for row in matrix.flights for flights in row), default=1) or 1
+    levels: dict[int, list[tuple[int, int]]] = {}
     for y, row in enumerate(matrix.flights):
         for x, flights in enumerate(row):
             level = _level(flights, 1, most) if flights else 0
-            axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=theme[SEQUENCE[level]], linewidth=0))
+            levels.setdefault(level, []).append((x, y))
             if flights:
                 axes.text(
                     x,
@@ -401,6 +457,9 @@ def heatmap(matrix: Matrix, theme: Theme) -> Figure:
                 )
             elif x == y:
                 axes.plot([x - 0.2, x + 0.2], [y + 0.2, y - 0.2], color=theme["grid"], linewidth=0.8)
+    for level, found in sorted(levels.items()):
+        squares = [(x - 0.47, x + 0.47, y + 0.47, y - 0.47) for x, y in found]
+        boxes(axes, squares, [y * size + x for x, y in found], 1, facecolor=theme[SEQUENCE[level]])
     names = [short(code) for code in matrix.airports]
     axes.set_xticks(range(size), names, rotation=90, color=theme["ink"], fontsize=7.6)
     axes.set_yticks(range(size), names, color=theme["ink"], fontsize=7.6)
@@ -450,6 +509,7 @@ def _as_it_is(figure: Figure) -> None:
 def _tidy(tag: str, name: str) -> str:
     tag = re.sub(r' d="([^"]*)"', lambda found: f' d="{_shorter(found.group(1))}"', tag)
     # Ids are made from what is drawn, so two figures may share one: the name keeps them apart.
+    tag = re.sub(r'\bid="rows:(\d+):([\d,-]+)"', r'data-table="\1" data-rows="\2"', tag)
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     tag = re.sub(r"font(?:-family)?: [^;\"]*'[^;\"]*", _font, tag)
     return with_variables(tag)

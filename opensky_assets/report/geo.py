@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 EARTH_RADIUS_KM = 6371.0088
+Bounds = tuple[float, float, float, float]
+"""Left, right, bottom, top, in map units."""
+
 WORLD_SPAN = 150.0
 """Degrees of longitude from which on a map shows the whole world's width."""
 
@@ -43,13 +46,18 @@ class View:
     centre: float
     standard: float
     world: bool
-    bounds: tuple[float, float, float, float]
-    """Left, right, bottom, top."""
+    bounds: Bounds
 
     @property
     def aspect(self) -> float:
         left, right, bottom, top = self.bounds
         return (right - left) / (top - bottom)
+
+    def holds(self, place: np.ndarray) -> bool:
+        """Whether a (longitude, latitude) is on the map."""
+        left, right, bottom, top = self.bounds
+        shown = [self.project(copy)[0] for copy in shifted(place[None, :], self)]
+        return any(left <= x <= right and bottom <= y <= top for x, y in shown)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """(longitude, latitude) to map units. A world map is in the Natural Earth projection (Šavrič, Jenny, Patterson,
@@ -81,12 +89,84 @@ def make_view(ways: list[np.ndarray], narrow: float, wide: float) -> View:
     centre, standard = (west + east) / 2, float(np.clip((low + high) / 2, -70, 70))
     (left, bottom), (right, top) = _project(np.array([[west, low], [east, high]]), centre, standard, world)
     margin = max(0.06 * max(right - left, top - bottom), 0.03)
-    left, right, bottom, top = left - margin, right + margin, bottom - margin, top + margin
+    box = (left - margin, right + margin, bottom - margin, top + margin)
+    return View(centre, standard, world, _widened(box, narrow, wide))
+
+
+def _widened(box: Bounds, narrow: float, wide: float) -> Bounds:
+    """The box with as much added on two sides as makes it from `narrow` to `wide` times as wide as high."""
+    left, right, bottom, top = box
     spare_width = max(0.0, narrow * (top - bottom) - (right - left)) / 2
     spare_height = max(0.0, (right - left) / wide - (top - bottom)) / 2
-    return View(
-        centre, standard, world, (left - spare_width, right + spare_width, bottom - spare_height, top + spare_height)
-    )
+    return left - spare_width, right + spare_width, bottom - spare_height, top + spare_height
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the world that a world map shows too small."""
+
+    name: str
+    title: str
+    west: float
+    east: float
+    south: float
+    north: float
+
+    def view(self) -> View:
+        centre, standard = (self.west + self.east) / 2, (self.south + self.north) / 2
+        corners = _project(np.array([[self.west, self.south], [self.east, self.north]]), centre, standard, False)
+        (left, bottom), (right, top) = corners.tolist()
+        return View(centre, standard, False, _widened((left, right, bottom, top), 1.45, 1.45))
+
+
+REGIONS = (Region("europe", "Europe", -11, 36, 35, 62), Region("america", "North America", -127, -66, 17, 53))
+
+
+def clip(line: np.ndarray, box: Bounds) -> list[np.ndarray]:
+    """The pieces of a line that are within a box (Liang and Barsky, 1984)."""
+    low, high = np.array([box[0], box[2]]), np.array([box[1], box[3]])
+    if ((line >= low) & (line <= high)).all():
+        return [line]
+    if (line.max(axis=0) < low).any() or (line.min(axis=0) > high).any():
+        return []
+    start, step = line[:-1], np.diff(line, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, other = (low - start) / step, (high - start) / step
+    level = step == 0
+    within = (start >= low) & (start <= high)
+    enter = np.where(level, np.where(within, -np.inf, np.inf), np.minimum(one, other)).max(axis=1).clip(0, None)
+    leave = np.where(level, np.where(within, np.inf, -np.inf), np.maximum(one, other)).min(axis=1).clip(None, 1)
+    parts: list[np.ndarray] = []
+    joined = False
+    for at in np.flatnonzero(enter < leave):
+        end = start[at] + leave[at] * step[at] if leave[at] < 1 else line[at + 1]
+        if joined and enter[at] == 0:
+            parts[-1] = np.vstack([parts[-1], end])
+        else:
+            begin = start[at] + enter[at] * step[at] if enter[at] > 0 else line[at]
+            parts.append(np.vstack([begin, end]))
+        joined = leave[at] == 1
+    return parts
+
+
+def thinned(line: np.ndarray, tolerance: float) -> np.ndarray:
+    """The line with fewer points, nowhere further than `tolerance` from it (Douglas and Peucker, 1973)."""
+    kept = np.zeros(len(line), bool)
+    kept[[0, -1]] = True
+    open_parts = [(0, len(line) - 1)]
+    while open_parts:
+        first, last = open_parts.pop()
+        if last - first < 2:
+            continue
+        along = line[last] - line[first]
+        beside = line[first + 1 : last] - line[first]
+        length = np.hypot(*along)
+        far = np.abs(along[0] * beside[:, 1] - along[1] * beside[:, 0]) / length if length else np.hypot(*beside.T)
+        at = int(np.argmax(far)) + first + 1
+        if far[at - first - 1] > tolerance:
+            kept[at] = True
+            open_parts += [(first, at), (at, last)]
+    return line[kept]
 
 
 def _span(longitudes: np.ndarray) -> tuple[float, float]:

@@ -1,17 +1,35 @@
-"""HTML from the templates beside this file. The engine escapes all text; `Markup` is our own drawings and colours."""
+"""HTML from the templates beside this file. The engine escapes all text; `Markup` is our own drawings, colours and
+script."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def render(template: str, **values: object) -> str:
     """A template of `templates/`, filled. Raises `jinja2.UndefinedError` for a value that is not given."""
     return _environment().get_template(template).render(**values) + "\n"
+
+
+@cache
+def script() -> Markup:
+    """The script of every page; it is the same for all, and no data is in it."""
+    from markupsafe import Markup
+
+    return Markup(files("opensky_assets.report").joinpath("templates/script.js").read_text(encoding="utf-8"))
+
+
+def csp_hash(code: str) -> str:
+    """How a page's policy allows exactly this script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}"
 
 
 @cache

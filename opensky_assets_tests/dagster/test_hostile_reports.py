@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from opensky_assets.report.html import script
 from opensky_assets_tests.chromium import BROWSER, chromium
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import AIRCRAFT, flight, write_list
@@ -32,7 +33,8 @@ HELD_KEY = "flights/all_<iframe src=x>.json.gz"
 ELEMENTS = {
     "html", "head", "meta", "title", "link", "style", "body", "header", "main", "section", "footer", "aside", "h1",
     "h2", "p", "strong", "dl", "div", "dt", "dd", "small", "figure", "details", "summary", "table", "thead", "tbody",
-    "tr", "th", "td", "ul", "li", "i", "svg", "g", "path", "use", "defs", "clippath", "rect", "text", "tspan",
+    "tr", "th", "td", "ul", "li", "i", "svg", "g", "path", "use", "defs", "clippath", "rect", "text", "tspan", "h3",
+    "script",
 }  # fmt: skip
 
 
@@ -92,6 +94,8 @@ def test_no_name_becomes_an_element(reports: list[Path]) -> None:
             part.strip() for part in str(metas[1]["content"]).split(";")
         }
         assert not [name for _, attributes in content.elements for name in attributes if name.startswith("on")]
+        assert [attributes for tag, attributes in content.elements if tag == "script"] == [{}]
+        assert report.read_text().count(script()) == 1  # ours, as it is, and no other
         # And they are shown: whole in the table, in the first words of the lead, as a name beside a bar.
         text = " ".join(content.text)
         for name in NAMES:
@@ -110,4 +114,11 @@ def test_no_name_becomes_an_element(reports: list[Path]) -> None:
                 assert tab.ask("document.documentElement.scrollWidth") <= 390
                 assert tab.requests == [report.resolve().as_uri()]
                 assert tab.complaints == []
-                assert tab.ask("document.querySelectorAll('form, script, base, img, iframe').length") == 0
+                assert tab.ask("document.querySelectorAll('form, base, img, iframe').length") == 0
+                assert tab.ask("document.querySelectorAll('script').length") == 1
+                # The script shows a name as text too.
+                tab.ask("document.querySelector('#manufacturers svg').focus()")
+                tab.press("ArrowDown")
+                assert tab.ask("document.querySelector('#manufacturers .tip strong').textContent") == NAMES[0].title()
+                assert tab.ask("document.querySelectorAll('form, base, img, iframe, meta').length") == 3
+                assert tab.complaints == [] and tab.requests == [report.resolve().as_uri()]

@@ -153,6 +153,11 @@ def test_the_page_of_real_runs_draws_every_chart(
     assert browser.requests == [file.resolve().as_uri()] and browser.complaints == []
     assert browser.ask("document.documentElement.scrollWidth") <= width
     text = browser.ask("document.body.innerText")
+    for name, first in (("duration", "Median (s)"), ("use", "Median (cores)"), ("history", "Repeats")):
+        browser.ask(f"document.querySelector('#{name} svg').focus()")
+        browser.press("ArrowRight")
+        assert first in browser.ask(f"document.querySelector('#{name} .tip').innerText")
+    assert browser.requests == [file.resolve().as_uri()] and browser.complaints == []
     assert "Measured on simulated data" in text and "files: " in text and "slower beyond noise" not in text
 
 

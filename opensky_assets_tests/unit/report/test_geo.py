@@ -4,10 +4,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensky_assets.report.geo import EARTH_RADIUS_KM, cut, great_circle, make_view, shifted
+from opensky_assets.report.geo import (
+    EARTH_RADIUS_KM,
+    REGIONS,
+    Region,
+    clip,
+    cut,
+    great_circle,
+    make_view,
+    shifted,
+    thinned,
+)
 from opensky_assets.report.outlines import outlines
 
 longitudes = st.floats(-180, 180)
@@ -72,3 +82,48 @@ def test_the_outlines_are_within_the_world_and_jump_nowhere() -> None:
         assert np.abs(line[:, 0]).max() <= 180 and np.abs(line[:, 1]).max() <= 90
         jumps = np.abs(np.diff(line[:, 0]))
         assert jumps[line[:-1, 1] > -84].max(initial=0) < 90  # but for the edge of Antarctica, below every map
+
+
+BOX = (-1.0, 2.0, -3.0, 1.0)
+places = st.tuples(st.floats(-5, 5), st.floats(-5, 5))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(places, min_size=2, max_size=6))
+def test_what_is_cut_off_at_a_box_is_outside_of_it(points: list[tuple[float, float]]) -> None:
+    line = np.array(points)
+    parts = clip(line, BOX)
+    for part in parts:
+        assert len(part) >= 2
+        assert (part >= [BOX[0] - 1e-9, BOX[2] - 1e-9]).all() and (part <= [BOX[1] + 1e-9, BOX[3] + 1e-9]).all()
+    # As much of the line is within the box as the parts are long, measured in small steps.
+    steps = np.linspace(0, 1, 400)[:, None]
+    inside = 0.0
+    for one, other in pairwise(line):
+        walked = one + steps * (other - one)
+        middle = (walked[1:] + walked[:-1]) / 2
+        within = (middle >= [BOX[0], BOX[2]]).all(axis=1) & (middle <= [BOX[1], BOX[3]]).all(axis=1)
+        inside += float(within.mean() * np.hypot(*(other - one)))
+    whole = float(np.hypot(*np.diff(line, axis=0).T).sum())
+    drawn = sum(float(np.hypot(*np.diff(part, axis=0).T).sum()) for part in parts)
+    assert drawn == pytest.approx(inside, abs=0.01 * whole + 1e-9)
+
+
+def test_a_thinned_arc_is_nowhere_far_from_the_arc() -> None:
+    angles = np.linspace(0, np.pi, 500)
+    arc = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    kept = thinned(arc, 0.01)
+    assert (kept[0] == arc[0]).all() and (kept[-1] == arc[-1]).all() and len(kept) < 30
+    halves = (kept[1:] + kept[:-1]) / 2  # where a chord is furthest from the arc
+    assert (1 - np.hypot(*halves.T)).max() <= 0.0101
+    straight = np.stack([np.linspace(0, 1, 50), np.linspace(0, 2, 50)], axis=1)
+    assert len(thinned(straight, 0.01)) == 2
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=[region.name for region in REGIONS])
+def test_a_region_has_its_corners_and_the_shape_of_an_inset(region: Region) -> None:
+    view = region.view()
+    assert view.aspect == pytest.approx(1.45)
+    for lon in (region.west, region.east):
+        for lat in (region.south, region.north):
+            assert view.holds(np.array([lon, lat]))
