@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -330,6 +331,17 @@ class Settings(BaseSettings):
     shown."""
     ui_url: WebAddress = "http://127.0.0.1:3000"
     """Where the Dagster UI is, for links in alerts."""
+    reports_url: WebAddress | None = None
+    """Where the pages of reports are, for links in the Dagster UI; by default one port after the UI's on 127.0.0.1."""
+
+    @property
+    def pages_url(self) -> str:
+        """Where the pages of reports are."""
+        if self.reports_url:
+            return self.reports_url.rstrip("/")
+        ui = urlsplit(self.ui_url)
+        port = ui.port or 3000
+        return f"http://127.0.0.1:{(port if ui.hostname in ('127.0.0.1', 'localhost') else 3000) + 1}"
 
     @field_validator("root")
     @classmethod

@@ -38,6 +38,7 @@ from opensky_assets.dagster_home import (
     record_old_history,
 )
 from opensky_assets.history_lake import recorded_in
+from opensky_assets.report.serve import pages_beside
 from opensky_assets.settings import Settings, SettingsError, load_settings
 
 LOOPBACK = "127.0.0.1"
@@ -210,7 +211,7 @@ def command_of(part: str, root: Path, workspace: Path, host: str, port: int) -> 
         ],
         DAEMON: [sys.executable, "-m", DAEMON_MODULE, "run", "--workspace", str(workspace)],
         WEB: [
-            sys.executable, "-m", "dagster_webserver", "--host", host, "--port", str(port),
+            sys.executable, "-m", "opensky_assets.jobs.webserver", "--host", host, "--port", str(port),
             "--workspace", str(workspace),
         ],
     }[part]  # fmt: skip
@@ -366,7 +367,8 @@ def dev(root: Path, arguments: Sequence[str]) -> int:
         end_dead_runs(instance)
     workspace = ["-w", str(own_workspace(root, home))]
     command = [sys.executable, "-m", "dagster", "dev", *workspace, "-h", LOOPBACK, *arguments]
-    return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
+    with pages_beside(load_settings()):  # where the UI's links to reports lead
+        return subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)})
 
 
 def _find_services(root: Path) -> tuple[Service, list[Service]]:

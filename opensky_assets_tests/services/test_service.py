@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
+import httpx
 import psutil
 import pytest
 import yaml
@@ -51,6 +52,13 @@ def test_what_the_ui_materializes_is_in_the_lake(place: Place) -> None:
         query = f"SELECT day, count(), count(operator) FROM read_parquet('{lake}', hive_partitioning = true) GROUP BY 1"
         rows = sorted((str(day), flights, known) for day, flights, known in duckdb.sql(query).fetchall())
         assert rows == [(DAYS[0], 2, 2), (DAYS[1], 3, 3), (DAYS[2], 4, 4)]
+
+        # Links to reports open: beside the UI, the webserver's process serves the pages of the lake.
+        page = Path(place.lake) / "reports" / f"day={day}" / "report.html"
+        page.parent.mkdir(parents=True)
+        page.write_text("<p>the day")
+        served = httpx.get(f"http://127.0.0.1:{running.port + 1}/reports/day={day}/report.html", trust_env=False)
+        assert (served.status_code, served.text) == (200, "<p>the day")
 
         status = place.run("status")
         assert status.returncode == 0, status.stdout

@@ -26,7 +26,7 @@ def compose() -> dict[str, Any]:
 
 def test_ports_are_those_of_loopback(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
-    assert sorted(ports) == ["127.0.0.1:3000:3000", "127.0.0.1:8333:8333"]
+    assert sorted(ports) == ["127.0.0.1:3000:3000", "127.0.0.1:3001:3001", "127.0.0.1:8333:8333"]
 
 
 def test_every_container_is_checked_and_none_runs_as_root(compose: dict[str, Any]) -> None:

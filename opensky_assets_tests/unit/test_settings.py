@@ -34,7 +34,7 @@ GIVEN = {
     "SPARK_MASTER": "yarn", "SPARK_MEMORY": "3g", "SPARK_CONF": "spark.a=1", "WORKERS": "4", "REFRESH": "1",
     "QUARANTINE_LIMIT": "0.5", "ENV": "production", "CLIENT_ID": "i", "CLIENT_SECRET": "s1", "API_BUDGET": "5",
     "API_AIRPORTS": "lszh", "API_URL": "http://a", "API_TOKEN_URL": "http://t",
-    "POSTGRES_URL": "postgresql+psycopg2://u:s2@h/d", "UI_URL": "http://u", "ALERT_URL": "http://s3",
+    "POSTGRES_URL": "postgresql+psycopg2://u:s2@h/d", "UI_URL": "http://u", "REPORTS_URL": "http://r", "ALERT_URL": "http://s3",
     "ALERT_EMAIL": "e@x", "ALERT_FROM": "f@x", "ALERT_QUIET_HOURS": "7", "SMTP_HOST": "m", "SMTP_PORT": "587",
     "SMTP_USER": "n", "SMTP_PASSWORD": "s4", "DATASETS": "d.yaml", "DEFINITIONS": "mine",
     "ROOT": "r",
@@ -74,7 +74,7 @@ def test_each_variable_is_a_field_of_its_group(monkeypatch):
         "alerts": {"url": hidden, "email": "e@x", "sender": "f@x", "quiet_hours": 7},
         "smtp": {"host": "m", "port": 587, "user": "n", "password": hidden},
         "warehouse": "w", "engine": "spark", "workers": 4, "refresh": True, "quarantine_limit": 0.5,
-        "env": "production", "postgres_url": hidden, "ui_url": "http://u",
+        "env": "production", "postgres_url": hidden, "ui_url": "http://u", "reports_url": "http://r",
         "datasets": "d.yaml", "definitions": "mine", "root": "r",
     }  # fmt: skip
     assert load_settings(**{name.lower(): value for name, value in GIVEN.items()}) == settings

@@ -122,7 +122,7 @@ def benchmark_report(context: dg.AssetExecutionContext, opensky: OpenSkyResource
     )
     return dg.MaterializeResult(
         metadata={
-            "page": dg.MetadataValue.url(lake.uri(report.page)),
+            "page": dg.MetadataValue.url(f"{opensky.settings().pages_url}/{report.page}"),
             "path": dg.MetadataValue.path(lake.address(report.page)),
             "page_bytes": report.page_bytes,
             "charts": report.charts,

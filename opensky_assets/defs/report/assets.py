@@ -14,13 +14,14 @@ from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.schemas.tables import tables
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 UPSTREAM = [table.name for table in tables() if table.contract in TABLES_READ]
 
 
-def _metadata(lake: Lake, report: Report, thumbnail: bool) -> dict[str, Any]:
+def _metadata(lake: Lake, pages_url: str, report: Report, thumbnail: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "page": dg.MetadataValue.url(lake.uri(report.page)),
+        # A browser opens no file:// or s3:// link of a web page: the webserver's process serves pages at this address.
+        "page": dg.MetadataValue.url(f"{pages_url}/{report.page}"),
         "path": dg.MetadataValue.path(lake.address(report.page)),
         "page_bytes": report.page_bytes,
         "flights": report.flights,
@@ -56,7 +57,8 @@ def daily_report(
         found = days_with_facts(lake, asked)
         chosen = found if config.every_day else found[-1:]
         with monitor.measure() as measured:
-            facts = {day: _metadata(lake, build_report(lake, day, day), thumbnail=len(asked) == 1) for day in chosen}
+            url, single = opensky.settings().pages_url, len(asked) == 1
+            facts = {day: _metadata(lake, url, build_report(lake, day, day), thumbnail=single) for day in chosen}
         facts = measured.on_last_day(facts, what="pages" if len(chosen) > 1 else "page")
         if chosen == found:
             return materialized_days(context, facts)
@@ -93,5 +95,5 @@ def range_report(
         with monitor.measure() as measured:
             report = build_report(lake, first, last)
         context.log.info(f"{len(days)} days: {lake.address(report.page)}")
-        facts = _metadata(lake, report, thumbnail=True)
+        facts = _metadata(lake, opensky.settings().pages_url, report, thumbnail=True)
         return dg.MaterializeResult(metadata={"days": len(days), **facts, **measured.figures()})
