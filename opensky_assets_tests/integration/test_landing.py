@@ -130,7 +130,7 @@ def test_a_source_that_is_not_mounted_is_noticed_beside_a_landing(settings: Sett
     (source.root / POLL).unlink()
     (source.root / "states" / DAY).rmdir()
     for attempt in (make_plan, lambda *of: look(*of[:3], NOW, None)):
-        with pytest.raises(SourceError, match="lists no object, but the lake has 1 objects of it"):
+        with pytest.raises(SourceError, match="lists no object, but the lake has 1 object of it"):
             attempt(open_stores(settings), lake, settings, TODAY)  # type: ignore[operator]
 
 

@@ -29,6 +29,8 @@ NOT_RUN = {
     r"(opensky-assets|python3? -m opensky_assets) demo": "minutes of simulated traffic: what it ends with is run here",
     r"python3? -m opensky_assets test": "the tests themselves",
     r"python3? -m opensky_assets probe": "OpenSky's bucket; integration/test_probe.py has one like it",
+    r"opensky-assets collect(?! --plan)": "OpenSky's API, or recorded polls: integration/test_collect.py",
+    r"opensky-assets report .*--open": "serves the page until Ctrl-C: unit/jobs/test_show_report.py",
     r"opensky-assets benchmark": "minutes: integration/test_benchmark.py",
     r"opensky-assets backfill .*2021": "a year of days: integration/test_backfill.py",
     r"OPENSKY_ENGINE=spark ": "Spark: services/test_s3_spark.py",
