@@ -17,7 +17,7 @@ from pathlib import Path
 from opensky_assets.lake import Lake
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.schemas import ENRICHED_FLIGHTS
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas.tables import marts
 from opensky_assets.transforms.marts import build_marts
 
 LAST = date(2022, 6, 27)
@@ -32,8 +32,8 @@ def grown(source: Lake, folder: Path, days: int) -> Lake:
         flights = folder / ENRICHED_FLIGHTS.path / f"day={day}" / "enriched_flights.parquet"
         flights.parent.mkdir(parents=True)
         os.link(source.address(paths[max(len(paths) - 1 - n, 0)]), flights)
-        for mart in MARTS:
-            made = folder / mart.path / f"day={day}" / f"{mart.name}.parquet"
+        for mart in marts():
+            made = folder / mart.contract.path / f"day={day}" / f"{mart.name}.parquet"
             made.parent.mkdir(parents=True)
             os.link(flights, made)
     return Lake.at(folder)
@@ -52,7 +52,7 @@ def main() -> int:
             seconds = []
             for _ in range(arguments.repeats + 1):  # the first warms up
                 began = time.perf_counter()
-                build_marts(lake, [LAST.isoformat()], MARTS, dbt.build)
+                build_marts(lake, [LAST.isoformat()], marts(), dbt.build)
                 seconds.append(time.perf_counter() - began)
             told = ", ".join(f"{turn:.1f}" for turn in seconds[1:])
             print(f"{days:,} days: median {statistics.median(seconds[1:]):.2f} s ({told})", flush=True)

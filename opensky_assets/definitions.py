@@ -9,6 +9,7 @@ from opensky_assets.components.folder import component_definitions
 from opensky_assets.datasets import load_own
 from opensky_assets.defs.automation import automation
 from opensky_assets.defs.automation.freshness import with_freshness
+from opensky_assets.defs.marts.assets import mart_assets
 from opensky_assets.defs.raw.assets import raw_assets
 from opensky_assets.defs.raw.checks import raw_checks
 from opensky_assets.io_managers.lake import lake_io_manager
@@ -48,7 +49,8 @@ def build_definitions(opensky: OpenSkyResource) -> dg.Definitions:
         )
         own = load_own(settings)
         raw = dg.Definitions(assets=raw_assets(), asset_checks=list(raw_checks()))
-        parts = [loaded, raw, component_definitions(opensky_assets.defs)]
+        marts = dg.Definitions(assets=mart_assets())
+        parts = [loaded, raw, marts, component_definitions(opensky_assets.defs)]
         if own is not None:
             parts.append(dg.load_definitions_from_module(own))
         loaded = with_policies(dg.Definitions.merge(*parts), settings)

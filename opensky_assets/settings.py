@@ -316,6 +316,8 @@ class Settings(BaseSettings):
     """YAML files with raw tables of your own, or folders of them, separated as in PATH."""
     definitions: str = ""
     """A Python module with assets of your own."""
+    dbt_project: Path | None = None
+    """The folder of the dbt project that the marts are made by; by default that of the package."""
     engine: Literal["local", "spark"] = "local"
     """What computes the tables: `local` (processes of this machine) or `spark`."""
     workers: int | None = Field(default=None, ge=1, json_schema_extra=_in("processes"))

@@ -118,7 +118,7 @@ def _before(
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help(), nl=False)
         raise typer.Exit(2)
-    if os.environ.get("OPENSKY_DATASETS") or os.environ.get("OPENSKY_DEFINITIONS"):
+    if any(os.environ.get(f"OPENSKY_{name}") for name in ("DATASETS", "DEFINITIONS", "DBT_PROJECT")):
         from opensky_assets.datasets import load_own
         from opensky_assets.settings import SettingsError, load_settings
 

@@ -1,7 +1,7 @@
 """OpenSky's own raw tables."""
 
 from opensky_assets.datasets.dataset import Dataset
-from opensky_assets.schemas import DATA_QUALITY_DAILY, FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas import FLIGHTS, STATE_VECTORS
 from opensky_assets.schemas.tables import RAW_FLIGHTS, RAW_STATE_VECTORS
 from opensky_assets.sources.keys import read_key
 
@@ -17,7 +17,7 @@ OPENSKY = (
         lake_bytes_per_source_byte=2.2,
         seconds_per_mb=0.15,
         slot="f",
-        followed_by=DATA_QUALITY_DAILY.path,
+        followed_by="marts/data_quality_daily",
     ),
     Dataset(
         STATE_VECTORS,
@@ -30,7 +30,7 @@ OPENSKY = (
         lake_bytes_per_source_byte=1.2,
         seconds_per_mb=0.07,
         slot="s",
-        followed_by=DATA_QUALITY_DAILY.path,
+        followed_by="marts/data_quality_daily",
         other_checks=frozenset({"hours_present", "polls_differ", "fresh_contacts"}),
     ),
 )

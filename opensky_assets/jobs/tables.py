@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from opensky_assets.calendar import NO_DAY
 from opensky_assets.lake import Lake
 from opensky_assets.schemas.contract import Column
-from opensky_assets.schemas.ranges import OD_MATRIX_BETWEEN, RANGES
+from opensky_assets.schemas.ranges import MATRIX, RANGES, busiest
 from opensky_assets.schemas.tables import Table, table_named, tables
 from opensky_assets.schemas.types import type_of
 from opensky_assets.wording import plural, unknown_name
@@ -101,12 +101,15 @@ def _page() -> Iterator[str]:
     yield ""
     yield "| macro | columns |"
     yield "| --- | --- |"
+    there = {table.name for table in tables()}
     for name, query in RANGES.items():
-        yield f"| `{name}_between(first, last)` | {', '.join(_selected(query))} |"
-    yield (
-        f"| `od_matrix_between(first, last, busiest := {_default_busiest()})` | the columns of `od_matrix`, of the "
-        "busiest airports of the whole range |"
-    )
+        if name in there:
+            yield f"| `{name}_between(first, last)` | {', '.join(_selected(query))} |"
+    if "routes" in there:
+        yield (
+            f"| `{MATRIX}(first, last, busiest := {busiest()})` | the columns of `od_matrix`, of the busiest airports "
+            "of the whole range |"
+        )
 
 
 def _introduction() -> Iterator[str]:
@@ -186,9 +189,3 @@ def _selected(query: str) -> list[str]:
     select = query.split("FROM", 1)[0].replace("SELECT", "")
     items = re.split(r",(?![^(]*\))", select.strip())
     return [f"`{item.split(' AS ')[-1].split()[-1]}`" for item in items]
-
-
-def _default_busiest() -> str:
-    found = re.search(r"busiest := (\d+)", OD_MATRIX_BETWEEN)
-    assert found
-    return found.group(1)

@@ -14,8 +14,8 @@ from opensky_assets.report import figures
 from opensky_assets.report.data import ReportData, report_data
 from opensky_assets.report.page import MOST_BYTES, cards, page, span
 from opensky_assets.report.theme import PICTURE, Theme
-from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, STATE_VECTORS
-from opensky_assets.schemas.marts import AIRPORT_TRAFFIC, MARTS
+from opensky_assets.schemas import ENRICHED_FLIGHTS, STATE_VECTORS, Contract
+from opensky_assets.schemas.tables import mart_named
 from opensky_assets.transforms.inputs import combined, versions_of
 
 if TYPE_CHECKING:
@@ -50,10 +50,23 @@ def is_day(text: str) -> bool:
         return False
 
 
-TABLES_READ = (*MARTS, ENRICHED_FLIGHTS, STATE_VECTORS)
-"""The tables that a report reads."""
+MARTS_READ = (
+    "airport_movements_hourly",
+    "airport_traffic",
+    "routes",
+    "od_matrix",
+    "manufacturers",
+    "aircraft_utilisation",
+    "data_quality_daily",
+)
+"""The marts that a report reads, beside enriched flights and the raw state vectors."""
 
-_FACTS = (DATA_QUALITY_DAILY.path, STATE_VECTORS.path)
+_FACTS = ("marts/data_quality_daily", STATE_VECTORS.path)
+
+
+def tables_read() -> list[Contract]:
+    """The tables that a report reads. Raises `UnknownMart` where the dbt project lacks one."""
+    return [*(mart_named(name).contract for name in MARTS_READ), ENRICHED_FLIGHTS, STATE_VECTORS]
 
 
 def days_with_facts(lake: Lake, asked: Iterable[str]) -> list[str]:
@@ -76,7 +89,7 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
     days = [first]
     if first != last:
         # Movements are also on days that have no flight list of their own.
-        days = _days(lake, (*_FACTS, AIRPORT_TRAFFIC.path), first, last)
+        days = _days(lake, (*_FACTS, "marts/airport_traffic"), first, last)
     inputs = _inputs(lake, days)
     data = report_data(lake, first, last, days)
     found = cards(data)
@@ -109,7 +122,7 @@ def build_report(lake: Lake, first: str, last: str) -> Report:
 
 def _inputs(lake: Lake, days: Sequence[str]) -> dict[str, str]:
     """Versions of what a report over these days is made of."""
-    versions = {table.path: versions_of(lake, table, days) for table in TABLES_READ}
+    versions = {table.path: versions_of(lake, table, days) for table in tables_read()}
     return {path: combined(f"{day} {of_day[day]}" for day in sorted(of_day)) for path, of_day in versions.items()}
 
 

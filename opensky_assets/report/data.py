@@ -12,7 +12,7 @@ from opensky_assets.ingest.quality import Notice, notices
 from opensky_assets.lake import Lake, Manifest
 from opensky_assets.lake.connect import connect_days
 from opensky_assets.schemas import ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
-from opensky_assets.schemas.marts import BUSIEST
+from opensky_assets.schemas.ranges import busiest
 from opensky_assets.sources.keys import is_poll
 from opensky_assets.transforms.inputs import manifests_of
 from opensky_assets.transforms.repeats import overlapping
@@ -212,7 +212,7 @@ def _read(connection: duckdb.DuckDBPyConnection, lake: Lake, first: str, last: s
         matrix=_matrix(
             between(
                 "SELECT origin_rank, destination_rank, origin, flights, pairs_served, connectivity, "
-                f"connectivity_all_cells FROM od_matrix_between(?, ?, busiest := {BUSIEST}) ORDER BY ALL"
+                f"connectivity_all_cells FROM od_matrix_between(?, ?, busiest := {busiest()}) ORDER BY ALL"
             )
         ),
         manufacturers=sorted(manufacturers.items(), key=lambda item: (-item[1], item[0] or "")),

@@ -8,7 +8,6 @@ from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
 from opensky_assets.schemas.enriched_states import ENRICHED_STATES
 from opensky_assets.schemas.flights import FLIGHTS
-from opensky_assets.schemas.marts import DATA_QUALITY_DAILY, ROUTES
 from opensky_assets.schemas.quarantine import QUARANTINE
 from opensky_assets.schemas.reasons import Reason
 from opensky_assets.schemas.state_vectors import STATE_VECTORS
@@ -18,12 +17,10 @@ __all__ = [
     "AIRPORTS",
     "BENCHMARK_RUNS",
     "CORE_FLIGHTS",
-    "DATA_QUALITY_DAILY",
     "ENRICHED_FLIGHTS",
     "ENRICHED_STATES",
     "FLIGHTS",
     "QUARANTINE",
-    "ROUTES",
     "STATE_VECTORS",
     "SUPERSEDED_FLIGHTS",
     "Column",

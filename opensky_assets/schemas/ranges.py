@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from opensky_assets.schemas.marts import BUSIEST
+from opensky_assets.schemas.tables import project
+
+MATRIX = "od_matrix_between"
 
 RANGES = {
     "airport_movements_hourly": """
@@ -44,8 +46,8 @@ RANGES = {
 """Daily mart → its rows over any range of days, as the table macro `<mart>_between(first, last)`. What cannot be added
 up over days (distinct aircraft, distinct airports) is not in it."""
 
-OD_MATRIX_BETWEEN = f"""
-    CREATE MACRO od_matrix_between(first_day, last_day, busiest := {BUSIEST}) AS TABLE
+OD_MATRIX_BETWEEN = """
+    CREATE MACRO od_matrix_between(first_day, last_day, busiest := {busiest}) AS TABLE
     WITH pairs AS (
         SELECT origin, destination, sum(flights)::BIGINT AS flights FROM routes
         WHERE day BETWEEN first_day::DATE AND last_day::DATE GROUP BY ALL
@@ -74,6 +76,12 @@ OD_MATRIX_BETWEEN = f"""
 """The matrix of a range is not a sum of daily ones: the busiest airports of the range are others."""
 
 
+def busiest() -> int:
+    """How many airports the daily origin-destination matrix has: a variable of the dbt project."""
+    found = project().variable("busiest")
+    return found if isinstance(found, int) else 15
+
+
 def range_statements(table: str) -> Iterator[tuple[str, str]]:
     """(name, CREATE statement) of the macros over a daily mart."""
     if query := RANGES.get(table):
@@ -81,4 +89,4 @@ def range_statements(table: str) -> Iterator[tuple[str, str]]:
         name = f"{table}_between"
         yield name, f"CREATE MACRO {name}(first_day, last_day) AS TABLE {query.format(days=days)}"
     if table == "routes":
-        yield "od_matrix_between", OD_MATRIX_BETWEEN
+        yield MATRIX, OD_MATRIX_BETWEEN.format(busiest=busiest())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from opensky_assets.calendar import Partitions
+from opensky_assets.package_files import package_path
 from opensky_assets.schemas.aircraft import AIRCRAFT_DATABASE
 from opensky_assets.schemas.airports import AIRPORTS
 from opensky_assets.schemas.contract import Contract
 from opensky_assets.schemas.core_flights import CORE_FLIGHTS, SUPERSEDED_FLIGHTS
+from opensky_assets.schemas.dbt_files import ProjectFiles, read_files
+from opensky_assets.schemas.dbt_project import COUNTS, MARTS, Mart, Project, read_project
 from opensky_assets.schemas.enriched_flights import ENRICHED_FLIGHTS
 from opensky_assets.schemas.enriched_states import ENRICHED_STATES
 from opensky_assets.schemas.flights import FLIGHTS
-from opensky_assets.schemas.marts import BY_MOVEMENT, MARTS
 from opensky_assets.schemas.quarantine import QUARANTINE
 from opensky_assets.schemas.state_vectors import STATE_VECTORS
 
@@ -33,6 +38,14 @@ class Table:
     asset: str = ""
     """The asset that writes it, where that has not the table's name."""
     partitions: Partitions = Partitions.DAY
+
+    @property
+    def writer(self) -> str:
+        """The asset that writes it. Records in quarantine are written by the asset that reads the objects."""
+        if self.group == "quarantine":
+            name = self.name.removeprefix("quarantine_")
+            return name if name == AIRCRAFT_DATABASE.name else f"raw_{name}"
+        return self.asset or self.name
 
     @property
     def is_file(self) -> bool:
@@ -76,14 +89,6 @@ def quarantine_table(contract: Contract, partitions: Partitions = Partitions.DAY
     )
 
 
-def _mart(contract: Contract) -> Table:
-    day = "the movement" if contract in BY_MOVEMENT else "lastseen"
-    origin = "enriched_flights"
-    if contract.name == "data_quality_daily":
-        day, origin = "the records", "the manifests of the raw tables, the records of the core tables, enriched_flights"
-    return Table(contract.name, "marts", contract.path, contract, day, origin)
-
-
 RAW_FLIGHTS = raw_table(FLIGHTS, "lastseen", "OpenSky's flight lists")
 RAW_STATE_VECTORS = raw_table(STATE_VECTORS, "the hour that the object's key names", "OpenSky's hourly state vectors")
 
@@ -118,7 +123,6 @@ _TABLES: list[Table] = [
         "the hour that the object's key names",
         "raw_state_vectors, aircraft_database",
     ),
-    *(_mart(mart) for mart in MARTS),
     *(quarantine_table(contract) for contract in (FLIGHTS, STATE_VECTORS, AIRCRAFT_DATABASE)),
 ]
 
@@ -128,12 +132,89 @@ GROUPS = ("reference", "raw", "core", "marts", "quarantine")
 
 def tables() -> list[Table]:
     """Every table of the lake, by group; those of one's own behind the others of their group."""
+    return sorted([*_TABLES, *_mart_tables()], key=lambda table: GROUPS.index(table.group))
+
+
+def lake_tables() -> list[Table]:
+    """Every table but the marts: what a mart can read as a source."""
     return sorted(_TABLES, key=lambda table: GROUPS.index(table.group))
+
+
+def table_of(contract: Contract) -> Table:
+    """The table, which is no mart, of this contract. Raises `StopIteration` where there is none."""
+    return next(table for table in _TABLES if table.contract is contract)
+
+
+def lake_table(name: str) -> Table:
+    """The table of that name, which is no mart. Raises `StopIteration` where there is none."""
+    return next(table for table in _TABLES if table.name == name)
 
 
 def table_named(name: str) -> Table | None:
     """The table of that name."""
-    return next((table for table in _TABLES if table.name == name), None)
+    return next((table for found in (_TABLES, _mart_tables()) for table in found if table.name == name), None)
+
+
+# --- Marts --------------------------------------------------------------------------------------------------------
+
+PROJECT = package_path("dbt_project")
+"""The dbt project of the package."""
+
+_folder = PROJECT
+
+
+def use_project(folder: Path | None) -> None:
+    """Take the marts from the dbt project in this folder, by default from the package's. It is read anew."""
+    global _folder
+    _folder = folder.resolve() if folder else PROJECT
+    _read.cache_clear()
+    _files.cache_clear()
+
+
+def project() -> Project:
+    """The dbt project: read once, and anew where a table came into the catalogue."""
+    return _read(_folder, tuple(table.name for table in _TABLES))
+
+
+@cache
+def _read(folder: Path, names: tuple[str, ...]) -> Project:
+    return read_project(_files(folder), names)
+
+
+@cache
+def _files(folder: Path) -> ProjectFiles:
+    return read_files(folder)
+
+
+def marts() -> list[Mart]:
+    """All marts that can be built, in the order of their YAML."""
+    return list(project().marts.values())
+
+
+def mart_named(name: str) -> Mart:
+    """The mart of that name. Raises `UnknownMart` with what is wrong with it."""
+    if found := project().marts.get(name):
+        return found
+    raise UnknownMart(project().problems.get(name) or f"{name}: the dbt project {_folder} has no such mart")
+
+
+class UnknownMart(LookupError):
+    """There is no mart of that name, or it cannot be built."""
+
+
+def _mart_tables() -> Iterator[Table]:
+    for mart in marts():
+        # What is counted comes first, since it is told in words.
+        sources = sorted(project().reach_of(mart.name), key=lambda name: name != COUNTS)
+        origin = ", ".join(COUNTED if name == COUNTS else name for name in sources)
+        yield Table(mart.name, MARTS, mart.contract.path, mart.contract, mart.day, origin)
+
+
+COUNTED = "the manifests of the raw tables, the records of the core tables"
+"""What the source `counts` is made of, for people."""
+
+
+# --- Tables of one's own ------------------------------------------------------------------------------------------
 
 
 def add_table(table: Table) -> Table:

@@ -10,16 +10,30 @@ from opensky_assets.calendar import NO_DAY
 from opensky_assets.datasets import daily_contracts
 from opensky_assets.lake import Lake
 from opensky_assets.lake.manifest import Manifest
-from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_STATES
+from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_STATES, Column, Contract
+from opensky_assets.schemas.dbt_project import COUNTS
+from opensky_assets.schemas.tables import Table, table_of
 from opensky_assets.transforms.inputs import manifests_of
 
-COUNTS = pa.schema(
-    [
-        pa.field("table_name", pa.string(), nullable=False),
-        pa.field("measure", pa.string(), nullable=False),
-        pa.field("records", pa.int64(), nullable=False),
-    ]
+COUNTS_TABLE = Contract(
+    name=COUNTS,
+    path="",
+    version="1",
+    description="What happened to the records of each table on each day.",
+    key=("table_name", "measure"),
+    columns=(
+        Column("table_name", pa.string(), "Name of the table that the measure is about", nullable=False),
+        Column("measure", pa.string(), "What is counted, as data_quality_daily says", nullable=False),
+        Column("records", pa.int64(), "How many records", "records", nullable=False, minimum=0),
+    ),
 )
+"""The source `counts` of dbt: no table of the lake, but what its manifests and records count."""
+
+
+def tables_counted() -> list[Table]:
+    """The tables whose manifests or records are counted: `counts` is made of these."""
+    return [table_of(contract) for contract in (*daily_contracts(), CORE_FLIGHTS, ENRICHED_STATES)]
+
 
 Count = tuple[str, str, str, int]
 """Day, table, measure, records."""

@@ -10,7 +10,8 @@ from opensky_assets.lake import Lake
 from opensky_assets.lake.days import due_days
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.schemas import CORE_FLIGHTS, SUPERSEDED_FLIGHTS, Contract
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas.dbt_project import Mart
+from opensky_assets.schemas.tables import marts
 from opensky_assets.transforms.enrich import FLIGHT_ENRICHMENT, STATE_ENRICHMENT, Enrichment
 from opensky_assets.transforms.flights import inputs_of_flights
 from opensky_assets.transforms.inputs import inputs_of_enrichment
@@ -25,15 +26,15 @@ def derived_tables() -> Iterator[tuple[Contract, InputsOf]]:
     yield SUPERSEDED_FLIGHTS, inputs_of_flights
     for what in (FLIGHT_ENRICHMENT, STATE_ENRICHMENT):
         yield what.result, partial(_of_enrichment, what=what)
-    for mart in MARTS:
-        yield mart, partial(_of_mart, mart=mart)
+    for mart in marts():
+        yield mart.contract, partial(_of_mart, mart=mart)
 
 
 def _of_enrichment(lake: Lake, days: Iterable[str], what: Enrichment) -> dict[str, Inputs]:
     return inputs_of_enrichment(lake, what, days)
 
 
-def _of_mart(lake: Lake, days: Iterable[str], mart: Contract) -> dict[str, Inputs]:
+def _of_mart(lake: Lake, days: Iterable[str], mart: Mart) -> dict[str, Inputs]:
     return inputs_of_mart(lake, mart, days)
 
 

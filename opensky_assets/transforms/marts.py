@@ -2,162 +2,191 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from opensky_assets.calendar import days_around
 from opensky_assets.lake import Lake, Staging
 from opensky_assets.lake.days import Replaced, new_days, replace_days
 from opensky_assets.lake.manifest import Inputs
 from opensky_assets.lake.parquet import DayFiles
-from opensky_assets.lake.warehouse import quoted
-from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS, Contract
-from opensky_assets.schemas.marts import BY_MOVEMENT
-from opensky_assets.transforms.counts import COUNTS, daily_counts
-from opensky_assets.transforms.mart_days import flight_days_of, inputs_of_mart, movement_days_of, neighbours_of
-
-
-@dataclass(frozen=True)
-class DbtTest:
-    """The outcome of one dbt test: its name, its model, how many rows it found wrong, and dbt's words."""
-
-    name: str
-    models: tuple[str, ...]
-    passed: bool
-    failures: int
-    message: str
-
-
-RunDbt = Callable[[Lake, Path, Path, Sequence[str]], list[DbtTest]]
-"""Runs `dbt build` over (database, folder for dbt's files, models); raises where a model does not build."""
-
-
-class MartsFailed(Exception):
-    """A data test failed, so nothing was published; `tests` has all outcomes."""
-
-    def __init__(self, tests: list[DbtTest]) -> None:
-        failed = [test for test in tests if not test.passed]
-        told = "; ".join(f"{test.name}: {test.failures} rows ({test.message})" for test in failed)
-        super().__init__(f"{len(failed)} of {len(tests)} dbt tests failed, nothing was published: {told}")
-        self.tests = tests
+from opensky_assets.schemas.dbt_files import LAKE
+from opensky_assets.schemas.dbt_project import COUNTS, Mart, Project
+from opensky_assets.schemas.tables import lake_table, project
+from opensky_assets.storage.errors import Overtaken
+from opensky_assets.transforms.counts import daily_counts
+from opensky_assets.transforms.dbt_outcome import DbtRun, DbtStopped, DbtTest, RunDbt, lines_of, stop_of
+from opensky_assets.transforms.dbt_sources import make_counts, make_view
+from opensky_assets.transforms.dbt_staging import stage_project
+from opensky_assets.transforms.mart_days import days_held, days_of_tests, files_on, inputs_of_mart, neighbours_of
 
 
 @dataclass(frozen=True)
 class MartsReport:
-    """`rows`: of each mart, rows by day, of every day asked for that it could be computed for (0 where it has none),
-    and of the days around them whose movements are not the same as before."""
+    """`rows`: of each mart that was published, rows by day, of every day asked for that it could be computed for (0
+    where it has none), and of the days around them that are not the same as before. `problems`: one line a mart that
+    was not, and nothing of it was touched."""
 
     rows: dict[str, dict[str, int]]
     tests: list[DbtTest]
+    problems: dict[str, str]
 
 
-def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Contract], run_dbt: RunDbt) -> MartsReport:
-    """Compute `marts` for `days` and publish them as `marts/<model>/day=…`. Raises `MartsFailed`, and `Overtaken` where
-    the flights of a day have changed meanwhile.
+def build_marts(lake: Lake, days: Sequence[str], marts: Sequence[Mart], run_dbt: RunDbt) -> MartsReport:
+    """Compute `marts` for `days` and publish them as `marts/<model>/day=…`; one that cannot be built, or fails a test,
+    stays as it was, with those that read it. Raises `Overtaken` where what a day is made of has changed meanwhile.
 
-    Marts by movement are computed for all days that flights of `days` have a part in, whatever made them change, and
-    published where they differ from before: so any order of runs ends in what one run over everything gives.
+    A mart that reads days around its own is computed for all days that `days` of its tables have a part in, whatever
+    made them change, and published where it differs from before: so any order of runs ends in what one run over
+    everything gives.
     """
-    movement_days = movement_days_of(days)
-    # Not for safety, since no day goes back to older flights: a second run of adjacent days would have to run again.
+    # Not for safety, since no day goes back to older inputs: a second run of adjacent days would have to run again.
     with lake.files.lock("marts.lock"), lake.run() as run:
-        counts = dict(daily_counts(lake, days))
-        flights = lake.day_files(ENRICHED_FLIGHTS.path, days)
-        around: list[str] = []
         extra = {mart.name: neighbours_of(mart, days) for mart in marts}
         inputs = {mart.name: inputs_of_mart(lake, mart, [*days, *extra[mart.name]]) for mart in marts}
-        if any(mart in BY_MOVEMENT for mart in marts):
-            around = lake.locations(ENRICHED_FLIGHTS.path, flight_days_of(movement_days))
-        folder = run.folder("dbt")
-        database = folder / "run.duckdb"
-        exact = [lake.location(path) for paths in flights.values() for path in paths]
-        _prepare(lake, database, folder, counts, exact, around, movement_days)
-        tests = run_dbt(lake, database, folder / "target", [mart.name for mart in marts])
-        if not all(test.passed for test in tests):
-            raise MartsFailed(tests)
+        made = _run(lake, run, days, marts, run_dbt)
         rows = {}
-        with duckdb.connect(str(database), read_only=True) as connection:
+        with duckdb.connect(str(made.database), read_only=True) as connection:
             lake.attach(connection)
-            for mart in marts:
+            for mart in made.marts:
                 done = _publish(lake, run, connection, mart, days, extra[mart.name], inputs[mart.name])
-                computed = counts.keys() | flights.keys() if mart is DATA_QUALITY_DAILY else flights.keys()
-                shown = sorted(computed | done.changed)
+                shown = sorted(made.there[mart.name] | done.changed)
                 rows[mart.name] = {day: done.records[day].rows if day in done.records else 0 for day in shown}
-    return MartsReport(rows, tests)
+        broken = [mart for mart in marts if mart.name in made.problems]
+        for mart in broken:
+            now = inputs_of_mart(lake, mart, [*days, *extra[mart.name]])
+            if now != inputs[mart.name]:  # so its files may have been replaced while they were read
+                raise Overtaken(f"{mart.name}: what it is made of has changed meanwhile; run again")
+    return MartsReport(rows, made.tests, made.problems)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The scratch database of a run, and what became of the marts: those to publish, the days asked for on which each
+    has something to be made of, the tests, and a line for each that is not to be published."""
+
+    database: Path
+    marts: list[Mart]
+    there: Mapping[str, set[str]]
+    tests: list[DbtTest]
+    problems: dict[str, str]
+
+
+def _run(lake: Lake, run: Staging, days: Sequence[str], marts: Sequence[Mart], run_dbt: RunDbt) -> _Made:
+    """Let dbt build the marts. Where dbt stops at a model before it builds any, it goes on without that one."""
+    given, wanted = project(), [mart.name for mart in marts]
+    for attempt in range(len(given.models) + 1):
+        left = [name for name in wanted if name in given.marts]
+        folder = run.folder(f"dbt-{attempt}" if attempt else "dbt")
+        database = folder / "run.duckdb"
+        there, narrow_marts, narrow_tests = _prepare(lake, database, given, left, days)
+        if not left:
+            return _Made(database, [], {}, [], {name: given.problems[name] for name in wanted})
+        staged = stage_project(given, folder / "project")
+        try:
+            outcome = run_dbt(lake, DbtRun(staged, database, folder / "target", left, narrow_marts, narrow_tests))
+        except DbtStopped as stopped:
+            given = given.without(stop_of(given, stopped))
+            continue
+        problems = {name: given.problems[name] for name in wanted if name not in left}
+        problems |= lines_of(given, left, outcome)
+        good = [mart for mart in marts if mart.name not in problems]
+        return _Made(database, good, there, outcome.tests, problems)
+    raise AssertionError("dbt stopped at more models than there are")
 
 
 def _prepare(
-    lake: Lake,
-    database: Path,
-    folder: Path,
-    counts: dict[str, dict[tuple[str, str], int]],
-    flights: Sequence[str],
-    around: Sequence[str],
-    movement_days: Sequence[str],
-) -> None:
-    """Make the scratch database: the views of dbt's source `lake`, each over exactly the files that the run may read.
-    An empty file stands first in each, so that a model has its columns where the days have no rows."""
-    staged = [_stage_counts(folder, day, by_measure).as_posix() for day, by_measure in counts.items()]
-    views = {
-        "enriched_flights": (ENRICHED_FLIGHTS.schema, flights),
-        "enriched_flights_around": (ENRICHED_FLIGHTS.schema, around),
-        "counts": (COUNTS, staged),
+    lake: Lake, database: Path, given: Project, marts: Collection[str], days: Sequence[str]
+) -> tuple[dict[str, set[str]], list[str], list[str]]:
+    """Make the scratch database: of each model that reads the lake a schema of views over exactly the files of the days
+    that it may read. Returns, by mart, those of `days` on which the lake has something of what it is made of, the marts
+    that are made with parts of other days than they hold, and the data tests that look at other days than their models
+    hold."""
+    held = days_held(given, marts, days)
+    tests = days_of_tests(given, held)
+    reading = {name: model for name in given.upstream_of(marts) if (model := given.models[name]).sources}
+    needs = {
+        name: (model.sources, days_around(held[name], model.before, model.after)) for name, model in reading.items()
     }
+    needs |= {f"test_{test.name}": (test.sources, of) for test, of in tests.items() if test.sources}
+    counts = dict(daily_counts(lake, {day for sources, of in needs.values() if COUNTS in sources for day in of}))
+    found: dict[tuple[str, str], set[str]] = {}
     with duckdb.connect(str(database)) as connection:
         lake.attach(connection)
-        connection.execute("CREATE SCHEMA lake")
-        for name, (schema, paths) in views.items():
-            empty = folder / "empty" / name / f"day={date.min.isoformat()}" / "empty.parquet"
-            empty.parent.mkdir(parents=True)
-            pq.write_table(schema.empty_table(), empty)
-            listed = ", ".join(quoted(path) for path in (empty.as_posix(), *paths))
-            connection.execute(
-                f"CREATE VIEW lake.{name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = true, "
-                "hive_types = {'day': DATE}, union_by_name = true)"
-            )
-        connection.register("listing", pa.table({"day": list(movement_days)}))
-        connection.execute("CREATE TABLE lake.movement_days AS SELECT day::DATE AS day FROM listing")
+        for name, (sources, of) in needs.items():
+            schema = f"{LAKE}_{name}"
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+            for source in sources:
+                if source == COUNTS:
+                    make_counts(connection, schema, {day: counts[day] for day in of if day in counts})
+                    found[name, source] = set(counts)
+                else:
+                    table, files = lake_table(source), files_on(lake, source, of)
+                    paths = [lake.location(path) for at in files.values() for path in at]
+                    make_view(connection, schema, table, paths)
+                    key = table.partitions.key_of
+                    found[name, source] = set() if table.is_file else {day for day in days if key(day) in files}
+        upstream = {name: set(given.upstream_of([name])) for name in held if name in given.marts}
+        cut = [
+            name
+            for name, of in upstream.items()
+            if any(not set(needs[n][1]) <= {*held[name]} for n in of & reading.keys())
+        ]
+        narrow = {test.name: of for test, of in tests.items() if any(held[name] != of for name in test.models)}
+        _list_days(connection, "days_of_models", [(name, day) for name in cut for day in held[name]])
+        _list_days(connection, "days_of_tests", [(name, day) for name, of in narrow.items() for day in of])
+    there = {
+        mart: {day for (name, _), of in found.items() if name in upstream[mart] for day in of & {*days}}
+        for mart in marts
+    }
+    return there, cut, list(narrow)
 
 
-def _stage_counts(folder: Path, day: str, by_measure: dict[tuple[str, str], int]) -> Path:
-    path = folder / "counts" / f"day={day}" / "counts.parquet"
-    path.parent.mkdir(parents=True)
-    rows = [{"table_name": t, "measure": m, "records": n} for (t, m), n in sorted(by_measure.items())]
-    pq.write_table(pa.Table.from_pylist(rows, schema=COUNTS), path)
-    return path
+def _list_days(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[str, str]]) -> None:
+    """A table by which dbt leaves out the days that a model, or test, has only a part of."""
+    connection.register("listing", pa.table({"name": [name for name, _ in rows], "day": [day for _, day in rows]}))
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {LAKE}")
+    connection.execute(f"CREATE TABLE {LAKE}.{table} AS SELECT name, day::DATE AS day FROM listing")
+    connection.unregister("listing")
 
 
 def _publish(
     lake: Lake,
     run: Staging,
     connection: duckdb.DuckDBPyConnection,
-    mart: Contract,
+    mart: Mart,
     days: Sequence[str],
     extra: Sequence[str],
     inputs: Mapping[str, Inputs],
 ) -> Replaced:
-    """Publish one mart's rows by day; days that have none lose their file. Raises `Overtaken`."""
-    metadata = {"opensky.contract_version": mart.version}
-    files = DayFiles(run.folder(mart.name), mart.path, lake.files.fresh(mart.name), mart.schema, metadata=metadata)
-    order = ", ".join(f'"{name}"' for name in ("day", *mart.key))
-    columns = ", ".join(f'"{name}"' for name in mart.schema.names)
-    query = f'SELECT "day"::VARCHAR AS "day", {columns} FROM "{mart.name}" ORDER BY {order}'
+    """Publish one mart's rows of the days that the run may publish; of these, days that have none lose their file.
+    Raises `Overtaken`."""
+    contract = mart.contract
+    metadata = {"opensky.contract_version": contract.version}
+    name, path = contract.name, contract.path
+    files = DayFiles(run.folder(name), path, lake.files.fresh(name), contract.schema, metadata=metadata)
+    order = ", ".join(f'"{name}"' for name in ("day", *contract.key))
+    columns = ", ".join(f'"{name}"' for name in contract.schema.names)
+    own = sorted({*days, *extra})
+    connection.execute("SET VARIABLE own = $days::DATE[]", {"days": own})
+    query = (
+        f'SELECT "day"::VARCHAR AS "day", {columns} FROM "{name}" WHERE "day" IN getvariable(\'own\') ORDER BY {order}'
+    )
     for batch in connection.sql(query).to_arrow_reader(100_000):
         table = pa.Table.from_batches([batch])
         for day in table["day"].unique().to_pylist():
             part = table.filter(pc.equal(table["day"], day))
             files.write(day, part.drop_columns(["day"]))
     staged, outputs = files.close()
-    chosen = {output.day for output in outputs} | lake.listed_files(mart.path, [*days, *extra]).keys()
+    chosen = {output.day for output in outputs} | lake.listed_files(path, own).keys()
     chosen |= {day for day in days if day in inputs}
     new = new_days(staged, outputs, {day: inputs.get(day, {}) for day in sorted(chosen)})
-    done = replace_days(lake, run, mart.path, new, partial(inputs_of_mart, lake, mart))
-    done.require_all(mart.name)
+    done = replace_days(lake, run, path, new, partial(inputs_of_mart, lake, mart))
+    done.require_all(name)
     return done

@@ -39,6 +39,17 @@ def test_what_follows_from_the_raw_tables(graph: BaseAssetGraph) -> None:
     assert flights[:3] == ["raw_flights", "flights", "enriched_flights"] and flights[-1] == "daily_report"
 
 
+def test_models_between_are_shown_and_stand_in_no_selection(graph: BaseAssetGraph) -> None:
+    """Dagster refuses a job over what cannot be materialized, and every raw table is followed by `downstream()`."""
+    staging = {dg.AssetKey(name) for name in ("stg_counts", "stg_flights", "stg_movements")}
+    assert staging == graph.get_all_asset_keys() - graph.materializable_asset_keys
+    assert dg.AssetKey("stg_flights") in graph.get(dg.AssetKey("routes")).parent_keys
+    for key in graph.materializable_asset_keys:
+        around = dg.AssetSelection.assets(key).downstream() | dg.AssetSelection.assets(key).upstream()
+        assert staging.isdisjoint(around.resolve(graph)), key
+    assert graph.get(dg.AssetKey("od_matrix")).parent_keys == {dg.AssetKey("routes"), dg.AssetKey("enriched_flights")}
+
+
 def test_what_groups_hold(graph: BaseAssetGraph) -> None:
     assert in_group(graph, "reference") == ["aircraft_database", "airports"]
     assert in_group(graph, "benchmark") == ["ingest_benchmark", "benchmark_report"]

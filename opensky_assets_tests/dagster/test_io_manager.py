@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from opensky_assets.io_managers.frames import convert
 from opensky_assets.lake.tables import MaterializedButGone, NotMaterialized, ParquetTables
-from opensky_assets.schemas import ROUTES
+from opensky_assets.schemas.tables import mart_named
 from opensky_assets_tests.buckets import let_others_in
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.lakes import LocalLake, write_days
 
+ROUTES = mart_named("routes").contract
 DAYS = ["2020-01-01", "2020-01-02", "2020-01-03"]
 
 
@@ -101,11 +102,12 @@ import os, sys
 from pathlib import Path
 from opensky_assets.lake import Lake, LakeError
 from opensky_assets.lake.tables import ParquetTables
-from opensky_assets.schemas import ROUTES
+from opensky_assets.schemas.tables import mart_named
 if os.getuid() == 0:
     os.setuid(65534)
 try:
-    ParquetTables(Lake.at(Path(sys.argv[1]))).open_dataset(ROUTES, ["2020-01-01"], lambda days: {"2020-01-01": 5})
+    routes = mart_named("routes").contract
+    ParquetTables(Lake.at(Path(sys.argv[1]))).open_dataset(routes, ["2020-01-01"], lambda days: {"2020-01-01": 5})
 except LakeError as error:
     print(error)
 """

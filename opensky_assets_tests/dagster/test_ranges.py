@@ -101,10 +101,10 @@ def test_versions_are_recorded_for_days_logged_one_by_one(holed: Platform) -> No
 
 
 def test_an_asset_row_is_never_of_a_day_that_was_not_asked_for(holed: Platform) -> None:
-    from opensky_assets.schemas import ROUTES
+    from opensky_assets.schemas.tables import mart_named
     from opensky_assets_tests.lakes import write_days
 
     rows = pa.table({"day": pa.array(["2020-01-01"]).cast(pa.date32())}).append_column("origin", pa.array(["X"]))
     with pytest.raises(ValueError, match="2020-01-01"):
-        write_days(holed.lake, ROUTES, rows.to_reader(), ["2020-01-02"])
+        write_days(holed.lake, mart_named("routes").contract, rows.to_reader(), ["2020-01-02"])
     assert not holed.lake.path("marts").exists()

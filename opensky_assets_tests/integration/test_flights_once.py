@@ -17,7 +17,7 @@ from opensky_assets.ingest.reference import sync_aircraft
 from opensky_assets.ingest.sync import sync_days
 from opensky_assets.report.data import report_data
 from opensky_assets.schemas import CORE_FLIGHTS, ENRICHED_FLIGHTS, FLIGHTS, STATE_VECTORS
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas.tables import marts
 from opensky_assets.settings import load_settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.enrich import STATE_ENRICHMENT
@@ -51,7 +51,7 @@ def made(folder: Path, bucket: Path, days: Sequence[str], models: CompiledModels
         sync_days(contract, days, store, lake, settings, TODAY, lambda text: None)
     core(lake, days)
     if models:
-        build_marts(lake, days, MARTS, models.build)
+        build_marts(lake, days, marts(), models.build)
     return lake
 
 
@@ -138,9 +138,9 @@ def test_the_same_lists_under_other_keys_change_no_mart(tmp_path: Path, models: 
     assert len(rows(four, FLIGHTS.path, "1")) == 4 * len(rows(one, FLIGHTS.path, "1")) == 320
     without = "* EXCLUDE (day, source_objects)"
     assert rows(four, ENRICHED_FLIGHTS.path, without) == rows(one, ENRICHED_FLIGHTS.path, without)
-    for mart in MARTS:
+    for mart in marts():
         if mart.name != "data_quality_daily":
-            assert rows(four, mart.path) == rows(one, mart.path), mart.name
+            assert rows(four, mart.contract.path) == rows(one, mart.contract.path), mart.name
     (objects,) = {tuple(found) for (found,) in rows(four, CORE_FLIGHTS.path, "source_objects")}
     assert objects == (
         "flights/flightlist_20220625_20220626.csv.gz",

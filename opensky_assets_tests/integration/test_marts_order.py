@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 
 from opensky_assets.lake import Lake
 from opensky_assets.schemas import ENRICHED_FLIGHTS, Contract
-from opensky_assets.schemas.marts import AIRPORT_MOVEMENTS_HOURLY, AIRPORT_TRAFFIC, MARTS
-from opensky_assets.transforms.marts import DbtTest, MartsReport, build_marts
+from opensky_assets.schemas.tables import mart_named, marts
+from opensky_assets.transforms.dbt_outcome import DbtOutcome, DbtRun
+from opensky_assets.transforms.marts import MartsReport, build_marts
 from opensky_assets.transforms.rows import daily_schema
 from opensky_assets_tests.dbt_models import CompiledModels, compile_models
 from opensky_assets_tests.lakes import LocalLake, write_days
 
 FIRST = datetime(2022, 6, 25, tzinfo=UTC)
 DAYS = [(FIRST + timedelta(n)).date().isoformat() for n in range(5)]
+AIRPORT_TRAFFIC = mart_named("airport_traffic").contract
+AIRPORT_MOVEMENTS_HOURLY = mart_named("airport_movements_hourly").contract
 AIRPORTS = ("LSZH", "LSZH", "60CO", None)
 HOUR = 3600
 
@@ -103,13 +106,13 @@ def test_any_order_ends_as_a_full_rebuild(
         final[day] = flights
         waiting.append(day)
         if not wait:
-            build_marts(one, sorted(set(waiting)), MARTS, models.build)
+            build_marts(one, sorted(set(waiting)), marts(), models.build)
             waiting = []
     if waiting:
-        build_marts(one, sorted(set(waiting)), MARTS, models.build)
+        build_marts(one, sorted(set(waiting)), marts(), models.build)
     for day, flights in final.items():
         put(other, day, flights)
-    build_marts(other, DAYS, MARTS, models.build)
+    build_marts(other, DAYS, marts(), models.build)
     assert tree(one) == tree(other)
     shutil.rmtree(folder)
 
@@ -118,21 +121,21 @@ def test_a_late_day_refreshes_the_days_around_it(models: CompiledModels, tmp_pat
     lake = LocalLake.at(tmp_path)
     # On the third day at 00:10 an arrival that took off two days before; on the fourth, within the hour, another.
     put(lake, DAYS[3], [(1200, HOUR, "EDDF", "LSZH")])
-    first = build_marts(lake, [DAYS[3]], MARTS, models.build)
+    first = build_marts(lake, [DAYS[3]], marts(), models.build)
     assert days_of(first, AIRPORT_TRAFFIC) == [DAYS[2], DAYS[3]]  # it took off at 23:20 the day before
     assert rows(lake, AIRPORT_MOVEMENTS_HOURLY.path, DAYS[3])[0]["rolling_60min_max"] == 1
 
     put(lake, DAYS[2], [(24 * HOUR - 60, 47 * HOUR, "EDDF", "LSZH")])
-    late = build_marts(lake, [DAYS[2]], MARTS, models.build)
+    late = build_marts(lake, [DAYS[2]], marts(), models.build)
     assert days_of(late, AIRPORT_TRAFFIC) == [DAYS[1], DAYS[2]]  # took off at 00:59 on the day before
     assert days_of(late, AIRPORT_MOVEMENTS_HOURLY) == [DAYS[1], DAYS[2], DAYS[3]]  # 23:59 and 00:20: one rolling hour
     assert rows(lake, AIRPORT_MOVEMENTS_HOURLY.path, DAYS[3])[0]["rolling_60min_max"] == 2
 
-    again = build_marts(lake, [DAYS[2]], MARTS, models.build)
+    again = build_marts(lake, [DAYS[2]], marts(), models.build)
     assert days_of(again, AIRPORT_MOVEMENTS_HOURLY) == [DAYS[2]]  # nothing new around it, so nothing is published
 
     put(lake, DAYS[2], [])
-    gone = build_marts(lake, [DAYS[2]], MARTS, models.build)
+    gone = build_marts(lake, [DAYS[2]], marts(), models.build)
     assert gone.rows[AIRPORT_TRAFFIC.name] == {DAYS[1]: 0, DAYS[2]: 1}
     assert lake.days(AIRPORT_TRAFFIC.path) == [DAYS[2], DAYS[3]]
     assert lake.days("marts/routes") == [DAYS[3]]
@@ -141,7 +144,7 @@ def test_a_late_day_refreshes_the_days_around_it(models: CompiledModels, tmp_pat
 def test_departures_beyond_reach_are_left_out_and_counted(models: CompiledModels, tmp_path: Path) -> None:
     lake = LocalLake.at(tmp_path)
     put(lake, DAYS[3], [(10, 60 * HOUR, "EDDF", "LSZH"), (20, None, "EDDF", None), (30, HOUR, None, "LSZH")])
-    build_marts(lake, DAYS, MARTS, models.build)
+    build_marts(lake, DAYS, marts(), models.build)
     assert lake.days(AIRPORT_TRAFFIC.path) == [DAYS[3]]
     (zurich,) = rows(lake, AIRPORT_TRAFFIC.path, DAYS[3])
     assert (zurich["airport"], zurich["outbound"], zurich["inbound"], zurich["origins"]) == ("LSZH", 0, 2, 1)
@@ -158,14 +161,13 @@ def test_a_day_reads_only_the_files_around_it(models: CompiledModels, tmp_path: 
         put(lake, day, [(HOUR, HOUR, "EDDF", "LSZH")])
     seen: dict[str, str] = {}
 
-    def build(lake: Lake, database: Path, target: Path, names: Sequence[str]) -> list[DbtTest]:
-        with duckdb.connect(str(database)) as connection:
-            query = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'lake'"
+    def build(lake: Lake, run: DbtRun) -> DbtOutcome:
+        with duckdb.connect(str(run.database)) as connection:
+            query = "SELECT schema_name, sql FROM duckdb_views() WHERE view_name = 'enriched_flights'"
             seen.update(connection.execute(query).fetchall())
-        return models.build(lake, database, target, names)
+        return models.build(lake, run)
 
-    build_marts(lake, [days[20]], MARTS, build)
+    build_marts(lake, [days[20]], marts(), build)
     named = {name: [day for day in days if f"day={day}" in sql] for name, sql in seen.items()}
-    assert named["enriched_flights"] == [days[20]]
-    assert named["enriched_flights_around"] == days[17:24]
-    assert "*" not in seen["enriched_flights_around"].replace("SELECT *", "")
+    assert named == {"lake_stg_flights": [days[20]], "lake_stg_movements": days[17:24]}
+    assert "*" not in seen["lake_stg_movements"].replace("SELECT *", "")

@@ -15,7 +15,7 @@ from opensky_assets.ingest.sync import sync_days
 from opensky_assets.lake.connect import connect
 from opensky_assets.resources.dbt import DbtResource
 from opensky_assets.schemas import FLIGHTS
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas.tables import marts as all_marts
 from opensky_assets.settings import load_settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets.transforms.marts import MartsReport, build_marts
@@ -42,7 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalLake, MartsRep
         days = [day for (day,) in files.execute(query).fetchall()]
     sync_days(FLIGHTS, days, store, lake, settings, today, lambda _: None)
     core(lake, days)
-    return lake, build_marts(lake, days, MARTS, DbtResource().build)
+    return lake, build_marts(lake, days, all_marts(), DbtResource().build)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def same(
 def test_dbt_ran_every_test_and_none_failed(built: tuple[LocalLake, MartsReport]) -> None:
     tests = built[1].tests
     assert all(test.passed for test in tests)
-    assert {name for test in tests for name in test.models} >= {mart.name for mart in MARTS}
+    assert {name for test in tests for name in test.models} >= {mart.name for mart in all_marts()}
 
 
 def test_airport_movements_hourly(marts: duckdb.DuckDBPyConnection, truth: duckdb.DuckDBPyConnection) -> None:

@@ -6,8 +6,9 @@ import pytest
 from opensky_assets import schemas
 from opensky_assets.schemas import FLIGHTS, QUARANTINE, STATE_VECTORS, Contract, Reason
 from opensky_assets.schemas.contract import FALSE_TEXTS, NULL_TEXTS, TRUE_TEXTS
-from opensky_assets.schemas.marts import MARTS
+from opensky_assets.schemas.tables import marts
 
+MARTS = [mart.contract for mart in marts()]
 CONTRACTS = {c.name: c for c in (*(v for v in vars(schemas).values() if isinstance(v, Contract)), *MARTS)}
 
 

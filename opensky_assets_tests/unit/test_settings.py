@@ -36,7 +36,7 @@ GIVEN = {
     "API_AIRPORTS": "lszh", "API_URL": "http://a", "API_TOKEN_URL": "http://t",
     "POSTGRES_URL": "postgresql+psycopg2://u:s2@h/d", "UI_URL": "http://u", "REPORTS_URL": "http://r", "ALERT_URL": "http://s3",
     "ALERT_EMAIL": "e@x", "ALERT_FROM": "f@x", "ALERT_QUIET_HOURS": "7", "SMTP_HOST": "m", "SMTP_PORT": "587",
-    "SMTP_USER": "n", "SMTP_PASSWORD": "s4", "DATASETS": "d.yaml", "DEFINITIONS": "mine",
+    "SMTP_USER": "n", "SMTP_PASSWORD": "s4", "DATASETS": "d.yaml", "DEFINITIONS": "mine", "DBT_PROJECT": "p",
     "ROOT": "r",
     "LANDING": "s3://own", "LANDING_ENDPOINT": "http://o", "LANDING_REGION": "r3", "LANDING_PROFILE": "p3",
     "LIVE_REGIONS": "world", "LIVE_BUDGET": "9", "LIVE_FILTER": "spi", "KAFKA_BROKERS": "b:1", "KAFKA_SECURITY": "SSL",
@@ -75,7 +75,7 @@ def test_each_variable_is_a_field_of_its_group(monkeypatch):
         "smtp": {"host": "m", "port": 587, "user": "n", "password": hidden},
         "warehouse": "w", "engine": "spark", "workers": 4, "refresh": True, "quarantine_limit": 0.5,
         "env": "production", "postgres_url": hidden, "ui_url": "http://u", "reports_url": "http://r",
-        "datasets": "d.yaml", "definitions": "mine", "root": "r",
+        "datasets": "d.yaml", "definitions": "mine", "dbt_project": "p", "root": "r",
     }  # fmt: skip
     assert load_settings(**{name.lower(): value for name, value in GIVEN.items()}) == settings
 

@@ -17,5 +17,4 @@ select
     count(*) filter (direction = 'departure') as departures,
     max(movements_60min) as rolling_60min_max
 from rolling
-where day in (select day from {{ source('lake', 'movement_days') }})
 group by all

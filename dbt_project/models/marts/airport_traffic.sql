@@ -8,5 +8,4 @@ select
     count(distinct other_airport) filter (direction = 'departure') as destinations,
     count(distinct other_airport) filter (direction = 'arrival') as origins
 from {{ ref('stg_movements') }}
-where day in (select day from {{ source('lake', 'movement_days') }})
 group by day, airport

@@ -6,7 +6,7 @@ select
     origin_name as airport_name,
     origin_country as country,
     destination as other_airport
-from {{ source('lake', 'enriched_flights_around') }}
+from {{ source('lake', 'enriched_flights') }}
 where origin is not null and {{ departure_in_reach() }}
 union all
 select
@@ -17,5 +17,5 @@ select
     destination_name as airport_name,
     destination_country as country,
     origin as other_airport
-from {{ source('lake', 'enriched_flights_around') }}
+from {{ source('lake', 'enriched_flights') }}
 where destination is not null

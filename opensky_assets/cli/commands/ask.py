@@ -84,6 +84,7 @@ def tables(
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print all tables as the page docs/tables.md.")] = False,
+    dbt: Annotated[bool, typer.Option("--dbt", help="Print all tables as dbt's sources, for models/lake.yml.")] = False,
 ) -> int:
     """List the tables and what the lake has of them, or the columns of one with their units."""
     from opensky_assets.jobs.tables import UnknownTable, column_lines, table_lines
@@ -94,6 +95,11 @@ def tables(
 
     if markdown:
         sys.stdout.buffer.write(page().encode())
+        return 0
+    if dbt:
+        from opensky_assets.transforms.dbt_sources import sources_yaml
+
+        sys.stdout.buffer.write(sources_yaml().encode())
         return 0
     lake = open_lake(load_settings())
     try:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from opensky_assets.schemas import DATA_QUALITY_DAILY, ENRICHED_FLIGHTS
+from opensky_assets.schemas import ENRICHED_FLIGHTS
 from opensky_assets.settings import Settings
 
 FAIL_AFTER, WARN_AFTER = timedelta(hours=36), timedelta(hours=30)
@@ -16,7 +16,7 @@ materialization of the asset, so days of the past never turn red."""
 def followed_assets(settings: Settings) -> set[str]:
     """The assets to which a schedule of this environment brings new rows each night."""
     nightly = settings.env == "production" and settings.api.client_id and settings.api.client_secret
-    return {"raw_flights", ENRICHED_FLIGHTS.name, DATA_QUALITY_DAILY.name, "daily_report"} if nightly else set()
+    return {"raw_flights", ENRICHED_FLIGHTS.name, "data_quality_daily", "daily_report"} if nightly else set()
 
 
 def with_freshness(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:

@@ -13,7 +13,7 @@ from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
 from opensky_assets.resources.spark import SparkResource
 from opensky_assets.schemas import AIRCRAFT_DATABASE, CORE_FLIGHTS, FLIGHTS
-from opensky_assets.schemas.tables import tables
+from opensky_assets.schemas.tables import table_of
 from opensky_assets.transforms.enrich import (
     FLIGHT_ENRICHMENT,
     FLIGHT_LINEAGE,
@@ -110,7 +110,7 @@ def enriched_asset(what: Enrichment, columns: dict[str, list[tuple[str, str]]]) 
         group_name="core",
         kinds={"parquet", "duckdb", "spark", "ibis"},
         partitions_def=DAILY,
-        deps=[next(t.name for t in tables() if t.contract is what.raw), *(r.name for r in what.references)],
+        deps=[table_of(what.raw).name, *(r.name for r in what.references)],
         pool="spark",
         code_version=what.result.version,
         description=what.result.description,

@@ -8,14 +8,15 @@ from pydantic import Field
 
 from opensky_assets.lake import Lake
 from opensky_assets.partitions import DAILY, NO_EVENTS, day_event, materialized_days
-from opensky_assets.report.build import TABLES_READ, Report, build_report, days_between, days_with_facts, is_day
+from opensky_assets.report.build import MARTS_READ, Report, build_report, days_between, days_with_facts, is_day
 from opensky_assets.resources.failures import tried_again
 from opensky_assets.resources.monitor import MonitorResource
 from opensky_assets.resources.opensky import OpenSkyResource
-from opensky_assets.schemas.tables import tables
+from opensky_assets.schemas import ENRICHED_FLIGHTS, STATE_VECTORS
+from opensky_assets.schemas.tables import table_of
 
 CODE_VERSION = "2"
-UPSTREAM = [table.name for table in tables() if table.contract in TABLES_READ]
+UPSTREAM = [*(table_of(contract).name for contract in (ENRICHED_FLIGHTS, STATE_VECTORS)), *MARTS_READ]
 
 
 def _metadata(lake: Lake, pages_url: str, report: Report, thumbnail: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from opensky_assets.ingest import arrivals
 from opensky_assets.ingest.arrivals import Arrivals, Asked, look, runs
 from opensky_assets.ingest.sync import sync_days
-from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, DATA_QUALITY_DAILY, FLIGHTS
+from opensky_assets.schemas import AIRCRAFT_DATABASE, AIRPORTS, FLIGHTS
 from opensky_assets.settings import Settings
 from opensky_assets.storage.errors import SourceError
 from opensky_assets.storage.objects import LocalStore, SourceObject
@@ -195,7 +195,7 @@ def ingest(watch: Watch, *days: str) -> None:
 def follow(lake: LocalLake, *days: str) -> None:
     """As if marts had been made of these days."""
     for day in days:
-        put(lake.root, f"{DATA_QUALITY_DAILY.path}/day={day}/data.parquet", b"")
+        put(lake.root, f"marts/data_quality_daily/day={day}/data.parquet", b"")
 
 
 def test_what_the_lake_has_is_not_asked_for(watch: Watch, tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from opensky_assets.cli import main
 from opensky_assets.jobs.sql import SqlError, run_sql
 from opensky_assets.lake.connect import connect, connect_days
 from opensky_assets.lake.warehouse import rebuild_warehouse
-from opensky_assets.schemas import ROUTES
-from opensky_assets.schemas.tables import tables
+from opensky_assets.schemas.tables import mart_named, tables
 from opensky_assets_tests.lakes import LocalLake
 
 DAYS = ("2022-06-25", "2022-06-26", "2022-06-27")
@@ -43,7 +42,7 @@ def lake(tmp_path: Path) -> Path:
             }
             for a, b, n in PAIRS
         ]
-        pq.write_table(pa.Table.from_pylist(rows, schema=ROUTES.schema), path)
+        pq.write_table(pa.Table.from_pylist(rows, schema=mart_named("routes").contract.schema), path)
     return tmp_path / "lake"
 
 

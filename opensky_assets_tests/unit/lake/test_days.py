@@ -7,12 +7,13 @@ import pytest
 
 from opensky_assets.lake.days import DayRows, due_days, replace_pages
 from opensky_assets.lake.tables import ParquetTables
-from opensky_assets.schemas import ROUTES
+from opensky_assets.schemas.tables import mart_named
 from opensky_assets.storage.errors import Overtaken
 from opensky_assets_tests.buckets import files_of
 from opensky_assets_tests.lakes import LocalLake
 
 DAY, NEXT = "2022-06-25", "2022-06-26"
+ROUTES = mart_named("routes").contract
 SCHEMA = pa.schema([pa.field("day", pa.date32()), *ROUTES.schema])
 
 
