@@ -70,7 +70,9 @@ def test_a_page_is_shown_until_ctrl_c(lake: Lake, tmp_path: Path) -> None:
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     browser.chmod(0o755)
     code = (
-        "import sys\nfrom opensky_assets.jobs.show_report import show\nfrom opensky_assets.lake import open_lake\n"
+        # A shell may have started the tests with SIGINT ignored, which children inherit.
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from opensky_assets.jobs.show_report import show\nfrom opensky_assets.lake import open_lake\n"
         "from opensky_assets.settings import load_settings\nshow(open_lake(load_settings()), sys.argv[1])"
     )
     command = [sys.executable, "-c", code, page]
@@ -80,9 +82,10 @@ def test_a_page_is_shown_until_ctrl_c(lake: Lake, tmp_path: Path) -> None:
         address = shown.stdout.readline().split()[0]
         try:
             assert httpx.get(address, trust_env=False).text == "<p>the day"
-        finally:
             shown.send_signal(signal.SIGINT)
-        shown.communicate(timeout=60)
+            shown.communicate(timeout=60)
+        finally:
+            shown.kill()
     assert shown.returncode == 0
     assert (tmp_path / "opened").read_text().strip() == address
 
