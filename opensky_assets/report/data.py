@@ -272,12 +272,18 @@ def _states(
         ).fetchall()
     )
     age = "epoch(time) - epoch(lastposupdate)"
-    classes = ", ".join(f"count(*) FILTER (age <= {step})" for step in AGE_STEPS_S)
+    classes = ", ".join(f"coalesce(sum(n) FILTER (age <= {step}), 0)" for step in AGE_STEPS_S)
+    # Exact quantiles, over the counts of each millisecond of age: approximate ones differ between two runs.
+    known = "sum(n) FILTER (age IS NOT NULL) OVER"
     records, positions, aged, median, late, *counts = connection.execute(
-        f"SELECT count(*), count(lat), count(age), approx_quantile(age, 0.5), approx_quantile(age, 0.95), {classes} "
-        f"FROM (SELECT lat, CASE WHEN lat IS NOT NULL THEN {age} END AS age {only})",
+        "SELECT coalesce(sum(n), 0), coalesce(sum(lats), 0), coalesce(any_value(aged), 0), "
+        f"min(age) FILTER (up_to >= 0.5 * aged), min(age) FILTER (up_to >= 0.95 * aged), {classes} "
+        f"FROM (SELECT *, {known} (ORDER BY age) AS up_to, {known} () AS aged FROM "
+        "(SELECT age, count(*) AS n, count(lat) AS lats FROM "
+        f"(SELECT lat, CASE WHEN lat IS NOT NULL THEN round({age}, 3) END AS age {only}) GROUP BY age))",
         [paths],
     ).fetchall()[0]
+    counts, records, positions, aged = [int(n) for n in counts], int(records), int(positions), int(aged)
     ups = [*counts, aged]
     shares = [(up - low) / aged for low, up in zip([0, *ups[:-1]], ups, strict=True)] if aged else []
     return States(
