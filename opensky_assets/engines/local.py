@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,7 +25,7 @@ from opensky_assets.transforms.inputs import Work, inputs_of_enrichment, states_
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """An `Engine`. DuckDB has so many `threads`; `None` is one a core."""
+    """An `Engine`. DuckDB has so many `threads` where it sorts; `None` is one a core."""
 
     threads: int | None = None
 
@@ -39,10 +40,20 @@ class LocalEngine:
 
         def batches() -> Iterator[pa.RecordBatch]:
             with steady(lake, what.raw, work.files):
-                yield from read_enriched(query, lake, chunks_of(what, lake, work.files), self.threads)
+                chunks = chunks_of(what, lake, work.files)
+                yield from _one_ahead(read_enriched(query, lake, chunks, self.threads))
 
         reader = pa.RecordBatchReader.from_batches(query.schema, batches())
         return DayRows(reader, work.inputs, partial(inputs_of_enrichment, lake, what), states_given(what, work))
 
     def reconcile(self, lake: Lake, work: Work) -> Made:
         return flights_on_duckdb(lake, work, self.threads)
+
+
+def _one_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches; while one is written, the next is made."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = maker.submit(next, batches, None)
+            yield batch

@@ -34,7 +34,7 @@ class Query:
     """An enrichment as SQL over views: `raw` and the `references`, name → path of its file; and over `lookups`, small
     tables made of the references, once for all chunks: name → SQL. `sql_of_repeated` is for chunks of files in which
     the same row may stand twice; it needs the name of each row's file. `time` is the column that such chunks are cut
-    by. The rows are those of `schema`."""
+    by. The rows are those of `schema`. Where the SQL does not sort (`is_sorted`), they stay as the files have them."""
 
     raw: str
     time: str
@@ -43,11 +43,14 @@ class Query:
     schema: pa.Schema
     sql: str
     sql_of_repeated: str
+    is_sorted: bool
 
 
 def read_enriched(query: Query, lake: Lake, chunks: Iterable[Chunk], threads: int | None) -> Iterator[pa.RecordBatch]:
     """The rows of the query over the chunks, one after the other, and the lake's reference tables."""
-    with open_duckdb(lake, threads) as connection:
+    with open_duckdb(lake, threads if query.is_sorted else 1) as connection:
+        if not query.is_sorted:
+            _keep_order(connection)
         for name, path in query.references.items():
             create_view(connection, lake, name, [path])
         for name, sql in query.lookups.items():
@@ -58,6 +61,13 @@ def read_enriched(query: Query, lake: Lake, chunks: Iterable[Chunk], threads: in
             sql = query.sql_of_repeated if where else query.sql
             for batch in connection.sql(sql).to_arrow_reader(BATCH_ROWS):
                 yield conform(batch, query.schema)
+
+
+def _keep_order(connection: duckdb.DuckDBPyConnection) -> None:
+    """Left joins give their rows in the order of the left table. It takes one thread as well: DuckDB collects what
+    several give to a join as it comes."""
+    # Else the smaller table is hashed, and rows come in the order of the larger one: of the aircraft, in a small chunk.
+    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def enrich_flights(
 
 
 def enrich_states(states: ir.Table, aircraft: ir.Table, operator_names: ir.Table, snapshot: str) -> ir.Table:
-    """Every state vector of `states` once, with `ENRICHED_STATES`'s columns behind `day`, in the order they come in.
+    """Every state vector of `states` once, with `ENRICHED_STATES`'s columns behind `day`, in the order they come in,
+    as `engines/on_duckdb.py` runs its joins.
 
     `aircraft` has one row an icao24, `operator_names` one row a code, and these are left joins, so no state is doubled
     or lost.
