@@ -70,7 +70,7 @@ def ensure(root: Path, arguments: list[str]) -> None:
             # Following it would install this checkout into the environment of another one.
             raise SetupError(
                 f"{root / VENV} is a link to {os.path.realpath(root / VENV)}, perhaps the environment of another "
-                "checkout. Delete the link and run again: an environment of its own is made here."
+                "checkout. Delete the link and run again: a new environment is made here."
             )
         if not _is_current(root):
             _install(root)
@@ -124,13 +124,15 @@ def _install(root: Path) -> None:
         other_python = found is not None and found.splitlines()[1:] != [os.path.realpath(python)]
         if not python.exists() or found == INSTALLING or other_python:
             base, version = find_python()
-            announce(f"setting up {venv} with Python {version}: once, 1.7 GB, about a minute on a fast line")
+            announce(
+                f"setting up {venv} with Python {version} (only once, 1.7 GB, about a minute on a fast connection)"
+            )
             shutil.rmtree(venv, ignore_errors=True)
             venv.mkdir(exist_ok=True)
             stamp.write_text(INSTALLING, encoding="utf-8")
             _run([base, "-m", "venv", str(venv)], _environment(root), "python -m venv failed")
         else:
-            announce(f"bringing {venv} in line with requirements.txt")
+            announce(f"updating {venv} to requirements.txt")
             stamp.write_text(INSTALLING, encoding="utf-8")
 
         environment = _environment(root)
@@ -138,7 +140,7 @@ def _install(root: Path) -> None:
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
         uv_pin = venv / "uv-requirements.txt"
         uv_pin.write_text(_uv_pin(root / "requirements.txt"), encoding="utf-8")
-        online = "See above; if it is the network or a mirror, set up pip for it and run again."
+        online = "See above. If the network or a mirror is the cause, configure pip and run again."
         pip = [str(python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
         _run(
             [*pip, "--require-hashes", "--no-deps", "-r", str(uv_pin)],

@@ -186,7 +186,7 @@ def _write_config(folder: Path, home: Path, settings: Settings, may_replace: boo
         wanted += _logs_section(settings, home)
     if settings.postgres_url is not None:
         if re.search(r"^storage:", wanted, re.MULTILINE):
-            raise SettingsError(f"{source} names a storage of its own: take that out, or unset {POSTGRES_URL}")
+            raise SettingsError(f"{source} has a storage of its own: remove it, or unset {POSTGRES_URL}")
         wanted += _STORAGE
     if wanted and HEADER + wanted != there:
         # By a rename: another process may be reading it.

@@ -97,7 +97,7 @@ def recorded_in(home: Path) -> HistoryLake | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError):
-        raise SettingsError(f"{home / RECORD} cannot be read: delete it, the history has the record itself") from None
+        raise SettingsError(f"{home / RECORD} cannot be read: delete it; the history has the same record") from None
 
 
 def record_in(home: Path, lake: HistoryLake) -> HistoryLake:
@@ -138,8 +138,8 @@ def require_same(recorded: HistoryLake, lake: HistoryLake, place: str) -> None:
     if not recorded.is_same(lake):
         own = "give this lake a database of its own" if place.startswith("PostgreSQL") else "unset DAGSTER_HOME"
         raise SettingsError(
-            f"the history in {place} is of the lake {recorded}, not of {lake}: {own}, or set OPENSKY_LAKE back; if "
-            "that lake was moved to here, run `opensky-assets home --moved`"
+            f"the history in {place} belongs to the lake {recorded}, not to {lake}: {own}, or set OPENSKY_LAKE back; "
+            "if you moved that lake to here, run `opensky-assets home --moved`"
         )
 
 

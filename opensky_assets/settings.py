@@ -82,13 +82,13 @@ class SourceSettings(BaseModel):
     model_config = _named("source_")
 
     uri: Place = Field(default="data/bucket", alias="source")
-    """Root of the bucket: a folder or s3://bucket[/prefix]. By default `bucket` below OPENSKY_ROOT."""
+    """The source: a folder or s3://bucket[/prefix]. By default `bucket` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
-    """Address of the S3 server, as https://s3.opensky-network.org. Without it: AWS."""
+    """Address of the S3 server, as https://s3.opensky-network.org. Not set: AWS."""
     region: str | None = None
-    """Region of the bucket. Without it: by AWS's usual chain."""
+    """Region of the bucket. Not set: AWS's usual chain decides."""
     profile: str | None = None
-    """Profile of AWS's configuration that has the credentials, where the source is not read anonymously."""
+    """Profile of AWS's configuration with the credentials, if the source is not read anonymously."""
     anonymous: bool = True
     """Whether the source is read without credentials."""
 
@@ -101,27 +101,27 @@ class LakeSettings(BaseModel):
     uri: Place = Field(default="data/lake", alias="lake")
     """The lake: a folder or s3://bucket[/prefix]; it belongs to one source. By default `lake` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
-    """Address of the S3 server. Without it: AWS."""
+    """Address of the S3 server. Not set: AWS."""
     region: str | None = None
-    """Region of the bucket. Without it: by AWS's usual chain."""
+    """Region of the bucket. Not set: AWS's usual chain decides."""
     profile: str | None = None
-    """Profile of AWS's configuration that has the credentials. Without it: by AWS's usual chain."""
+    """Profile of AWS's configuration with the credentials. Not set: AWS's usual chain decides."""
 
 
 class LandingSettings(BaseModel):
-    """Where answers of OpenSky's API are landed, beside the source, and how to reach it on S3."""
+    """Where responses of OpenSky's API are stored, beside the source, and how to reach them on S3."""
 
     model_config = _named("landing_")
 
     uri: str = Field(default="data/landing", alias="landing")
-    """A folder or s3://bucket[/prefix] of your own, which a lake reads with its source. By default `landing` below
-    OPENSKY_ROOT."""
+    """A folder or s3://bucket[/prefix] of your own for responses of OpenSky's API; the lake reads it together with its
+    source. By default `landing` below OPENSKY_ROOT."""
     endpoint: WebAddress | None = None
-    """Address of the S3 server. Without it: AWS."""
+    """Address of the S3 server. Not set: AWS."""
     region: str | None = None
-    """Region of the bucket. Without it: by AWS's usual chain."""
+    """Region of the bucket. Not set: AWS's usual chain decides."""
     profile: str | None = None
-    """Profile of AWS's configuration that has the credentials. Without it: by AWS's usual chain."""
+    """Profile of AWS's configuration with the credentials. Not set: AWS's usual chain decides."""
 
 
 class FilterSettings(BaseModel):
@@ -136,7 +136,7 @@ class FilterSettings(BaseModel):
     day: int | None = Field(default=None, ge=1, le=31)
     """Only this day of each month, 1 to 31."""
     file_limit: int | None = Field(default=None, ge=1, json_schema_extra=_in("objects"))
-    """At most so many objects a run, oldest first."""
+    """The most objects that a run reads, oldest first."""
 
     def wants(self, day: date) -> bool:
         """Whether the year, month and day filters let `day` through."""
@@ -153,9 +153,9 @@ class SparkSettings(BaseModel):
     memory: str = Field(
         default="2g", pattern=r"^[1-9]\d*[kmgtKMGT]$", json_schema_extra=_in("bytes, with k, m, g or t")
     )
-    """Heap of the driver and of each executor, as Spark writes it."""
+    """Heap of the driver and of each executor, in Spark's notation."""
     conf: SecretStr = SecretStr("")
-    """Further options of Spark, as spark.key=value;spark.key=value. They may hold passwords: never shown."""
+    """Further options of Spark, as spark.key=value;spark.key=value. They can hold passwords: never shown."""
 
     @field_validator("master")
     @classmethod
@@ -188,11 +188,11 @@ class ApiSettings(BaseModel):
     budget: int = Field(default=4000, ge=4, json_schema_extra=_in("credits"))
     """Credits of OpenSky's API that one run may spend."""
     airports: tuple[str, ...] = ()
-    """ICAO codes, separated by commas: their arrivals and departures are requested instead of all flights."""
+    """ICAO codes of airports, separated by commas. If set, only their arrivals and departures are requested."""
     url: WebAddress = "https://opensky-network.org/api"
     """Address of the API."""
     token_url: WebAddress = "https://auth.opensky-network.org/auth/realms/opensky-network/protocol/openid-connect/token"
-    """Address that gives the API's tokens."""
+    """Address where the API's tokens are requested."""
 
     @field_validator("airports", mode="before")
     @classmethod
@@ -210,28 +210,28 @@ class ApiSettings(BaseModel):
 
 
 class LiveSettings(BaseModel):
-    """What the collector polls of OpenSky's API."""
+    """What the collector polls from OpenSky's API."""
 
     model_config = _named("live_")
 
     regions: str = "europe;north_america"
-    """Regions that are polled, separated by `;`: a name that is known (europe, north_america, world) or
+    """Regions to poll, separated by `;`: europe, north_america, world, or
     name=lamin,lomin,lamax,lomax, each with @ and its interval in seconds, as alps=45.5,5.5,48,16@30."""
     budget: int | None = Field(default=None, ge=1)
-    """Credits a day for polls. Without it: 4000 with an API client, 400 without."""
+    """Credits a day for polls. Not set: 4000 with an API client, 400 without."""
     filter: str = "not on_ground and longitude is not null and latitude is not null"
-    """Which states the topic opensky_filtered_flights gets: an SQL condition over their fields."""
+    """The states that the topic opensky_filtered_flights gets: an SQL condition over the fields of a state."""
 
 
 class KafkaSettings(BaseModel):
-    """The Kafka cluster that live data goes through."""
+    """The Kafka cluster for live data."""
 
     model_config = _named("kafka_")
 
     brokers: str = ""
-    """Addresses, separated by commas, as kafka1:9092,kafka2:9092. Without them live data is landed as objects."""
+    """Addresses of brokers, as kafka1:9092,kafka2:9092. Not set: live data goes to the landing."""
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    """How brokers are spoken to: with SSL over TLS, with SASL as a user."""
+    """Security protocol of the brokers: names with SSL use TLS, names with SASL need a user and a password."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     """How the user is authenticated."""
     user: str = ""
@@ -239,15 +239,15 @@ class KafkaSettings(BaseModel):
     password: SecretStr | None = None
     """The user's password, with SASL. It is never shown."""
     ca: str = ""
-    """PEM file of the authorities that brokers' certificates are checked by. Without it: the system's."""
+    """PEM file of the authorities that sign the brokers' certificates. Not set: those of the system."""
     certificate: str = ""
-    """PEM file of the client's certificate, where brokers ask for one."""
+    """PEM file of the client's certificate, if the brokers require one."""
     key: str = ""
-    """PEM file of its private key."""
+    """PEM file of the private key of the certificate."""
     key_password: SecretStr | None = None
     """Password of the private key. It is never shown."""
     topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    """Stands before the names of all topics, where several platforms share a cluster."""
+    """Prefix of the names of all topics, if several platforms share a cluster."""
 
     @model_validator(mode="after")
     def _user_has_a_password(self) -> Self:
@@ -259,7 +259,7 @@ class KafkaSettings(BaseModel):
 
 
 class AlertSettings(BaseModel):
-    """Who is told of failures."""
+    """Who gets alerts of failures."""
 
     model_config = _named("alert_")
 
@@ -270,22 +270,22 @@ class AlertSettings(BaseModel):
     sender: str = Field(default="opensky-assets@localhost", alias="alert_from")
     """The sender of alerts by e-mail."""
     quiet_hours: float = Field(default=6, ge=0, json_schema_extra=_in("hours"))
-    """For so long, no other alert is sent for the same cause."""
+    """Time without another alert for the same cause."""
 
 
 class SmtpSettings(BaseModel):
-    """The server that alerts by e-mail are handed to."""
+    """The mail server for alerts."""
 
     model_config = _named("smtp_")
 
     host: str = "localhost"
     """The mail server."""
     port: int = Field(default=25, ge=1, le=65535)
-    """Its port. TLS is used where the server offers it."""
+    """Port of the mail server. TLS is used if the server offers it."""
     user: str = ""
     """The user's name at the mail server."""
     password: SecretStr | None = None
-    """The user's password. It is never shown, and goes to another machine over TLS only."""
+    """The user's password. It is never shown, and never sent to another machine without TLS."""
 
 
 class Settings(BaseSettings):
@@ -296,8 +296,8 @@ class Settings(BaseSettings):
     )
 
     root: Path = Path("data")
-    """Folder of everything whose place no other setting names: simulated bucket, lake, warehouse, Dagster's history,
-    benchmarks."""
+    """Folder for everything that has no place of its own by another setting: simulated bucket, lake, warehouse,
+    Dagster's history, benchmarks."""
 
     source: SourceSettings = SourceSettings()
     lake: LakeSettings = LakeSettings()
@@ -311,30 +311,30 @@ class Settings(BaseSettings):
     smtp: SmtpSettings = SmtpSettings()
 
     warehouse: OwnPath = Path("data/warehouse.duckdb")
-    """DuckDB file of views over the lake. By default `warehouse.duckdb` below OPENSKY_ROOT."""
+    """DuckDB file with views of the lake. By default `warehouse.duckdb` below OPENSKY_ROOT."""
     datasets: str = ""
     """YAML files with raw tables of your own, or folders of them, separated as in PATH."""
     definitions: str = ""
     """A Python module with assets of your own."""
     dbt_project: Path | None = None
-    """The folder of the dbt project that the marts are made by; by default that of the package."""
+    """The folder of the dbt project with the marts. Not set: that of the package."""
     engine: Literal["local", "spark"] = "local"
     """What computes the tables: `local` (processes of this machine) or `spark`."""
     workers: int | None = Field(default=None, ge=1, json_schema_extra=_in("processes"))
-    """Processes that read objects. Without it: as many as there are cores."""
+    """Number of processes that read objects. Not set: one for each core."""
     refresh: bool = False
-    """Also read again what another contract or code version wrote."""
+    """Also read objects again whose rows another version of the contract or of the code wrote."""
     quarantine_limit: float = Field(default=0.05, ge=0, le=1, json_schema_extra=_in("share, 0 to 1"))
-    """Share of rejected records beyond which an object is held back."""
+    """An object with a larger share of rejected records is held back."""
     env: Literal["local", "production"] = "local"
-    """With `production`, sensors and schedules are on."""
+    """If it is `production`, sensors and schedules are on."""
     postgres_url: SecretStr | None = None
-    """Dagster's history, as postgresql+psycopg2://user:password@host:5432/database; without it, in SQLite. It is never
-    shown."""
+    """PostgreSQL database of Dagster's history, as postgresql+psycopg2://user:password@host:5432/database. Not set:
+    SQLite. It is never shown."""
     ui_url: WebAddress = "http://127.0.0.1:3000"
-    """Where the Dagster UI is, for links in alerts."""
+    """Address of the Dagster UI, for links in alerts."""
     reports_url: WebAddress | None = None
-    """Where the pages of reports are, for links in the Dagster UI; by default one port after the UI's on 127.0.0.1."""
+    """Address of the pages of reports, for links in the Dagster UI. Not set: 127.0.0.1, one port after the UI's."""
 
     @property
     def pages_url(self) -> str:
@@ -349,7 +349,7 @@ class Settings(BaseSettings):
     @classmethod
     def _root_is_a_folder(cls, value: Path) -> Path:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(value)):
-            raise ValueError("must be a folder; a lake in a bucket is named by OPENSKY_LAKE")
+            raise ValueError("must be a folder; for a lake in a bucket, set OPENSKY_LAKE")
         return value
 
     @model_validator(mode="before")

@@ -95,7 +95,7 @@ def flights_not_accounted_for(lake: Lake, days: list[str]) -> dict[str, str]:
         recounted = [raw, kept, raw - distinct.get(day, 0), gone]
         if counted != recounted:
             told = ", ".join(f"{n} {a} instead of {b}" for n, a, b in zip(MEASURES, counted, recounted, strict=True))
-            wrong.setdefault(day, f"recorded are {told}")
+            wrong.setdefault(day, f"the record of the day has {told}")
     return dict(sorted(wrong.items()))
 
 

@@ -87,7 +87,7 @@ def nothing_held_back(asset: str, table: str, partitions: Partitions = Partition
     @dg.asset_check(
         asset=asset,
         name="nothing_held_back",
-        description="Every object of these days is in the lake. If one is not, the run fails when all else is done",
+        description="Every object of these days is in the lake. If not, the run fails after everything else is done",
     )
     def check(context: dg.AssetCheckExecutionContext, opensky: OpenSkyResource):  # type: ignore[no-untyped-def]
         days = days_of_run(context.run, partitions)

@@ -96,6 +96,8 @@ def command_line() -> TyperGroup:
         for option in command.get_params(context if command is made else typer.Context(command, parent=context)):
             if getattr(option, "is_bool_flag", False):
                 option.metavar = ""  # a flag has no value whose type the help could show
+            if option.param_type_name == "argument":  # all are texts, so the type `<str>` says nothing
+                setattr(option, "display_type_rich", lambda ctx: None)  # noqa: B010
     return made
 
 
@@ -137,8 +139,8 @@ def _warn_of_misspelt_settings() -> None:
     written = dotenv_values(Path.cwd() / ".env")
     for name, likely in misspelt(os.environ):
         where = " in .env" if name in written else ""
-        meant = f"did you mean {likely}?" if likely else "`opensky-assets doctor` looks at the settings"
-        announce(f"warning: {name}{where} is no setting and changes nothing; {meant}")
+        meant = f"did you mean {likely}?" if likely else "`opensky-assets doctor` checks the settings"
+        announce(f"warning: {name}{where} is not a setting and has no effect; {meant}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -63,4 +63,6 @@ def today() -> date:
 
 FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, as 2022-06-25.")]
 LastDay = Annotated[str, typer.Option("--to", metavar="DAY", help="The last day, included.")]
-Port = Annotated[int, typer.Option("--port", callback=check_port, help="The port of the UI on 127.0.0.1.")]
+Port = Annotated[
+    int, typer.Option("--port", metavar="PORT", callback=check_port, help="The port of the UI on 127.0.0.1.")
+]

@@ -64,14 +64,14 @@ def table_of_answer(head: bytes, key: str) -> str:
     start = head.removeprefix(_BOM).lstrip()
     if _WHOLE_ANSWER.match(start) and start[:1] == _OBJECT:
         if not _TIMED_ANSWER.match(start):
-            raise WrongHeader("the answer lacks `time` before its `states`, and its name has no time")
+            raise WrongHeader("the response has no `time` before its `states`, and the name of the object has no time")
         return "state_vectors"
     text = (start[1:] if start[:1] == _ARRAY else start).decode("utf-8", "replace").lstrip()
     try:
         record, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         raise WrongHeader(
-            f"it does not begin with a complete JSON object; it reads {raw_text(start[:200])!r}"
+            f"it does not begin with a complete JSON object; it begins with {raw_text(start[:200])!r}"
         ) from None
     fields = set(record) if isinstance(record, dict) else set()
     missing = {table: sorted(needed - fields) for table, needed in _TELLING_FIELDS.items()}
@@ -79,7 +79,7 @@ def table_of_answer(head: bytes, key: str) -> str:
         if not fields_missing:
             return table
     table = "state_vectors" if key.startswith("states/") else "flights"
-    raise WrongHeader(f"lacks {', '.join(missing[table])} of {table}; it reads {raw_text(start[:200])!r}")
+    raise WrongHeader(f"lacks {', '.join(missing[table])} of {table}; it begins with {raw_text(start[:200])!r}")
 
 
 def open_answer(stream: BinaryIO, head: bytes, key: str, contract: Contract) -> tuple[BinaryIO, Layout]:
@@ -108,15 +108,15 @@ def _unfold(stream: BinaryIO) -> tuple[BinaryIO, float | None]:
     """A whole answer as lines, one a record, and its time."""
     data = stream.read(MAX_ANSWER_BYTES + 1)
     if len(data) > MAX_ANSWER_BYTES:
-        raise DamagedContainer(f"a whole answer of the API over {MAX_ANSWER_BYTES >> 20} MiB; have one record a line")
+        raise DamagedContainer(f"a response of the API over {MAX_ANSWER_BYTES >> 20} MiB; write one record a line")
     try:
         answer = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DamagedContainer(f"the answer is not JSON: {error}") from None
+        raise DamagedContainer(f"the response is not JSON: {error}") from None
     time = answer.get("time") if isinstance(answer, dict) else None
     records = answer.get("states") if isinstance(answer, dict) else answer
     if not isinstance(records, list | None):
-        raise DamagedContainer("the answer's `states` is not an array")
+        raise DamagedContainer("the `states` of the response are not an array")
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records or ())
     return io.BytesIO(lines.encode("utf-8", errors="surrogatepass")), float(time) if _is_number(time) else None
 

@@ -137,7 +137,7 @@ def _table_of_tar(tape: _Tape, whole: bool, other_members: list[str]) -> Iterato
         if tape.last_block.strip(b"\0") or not tape.last_block:
             raise DamagedContainer(f"what follows {last} in the tar is neither a member's header nor the end mark")
         if not tape.skip_zeros():
-            raise DamagedContainer("the tar goes on behind its end mark")
+            raise DamagedContainer("the tar has data after its end mark")
     if table is None:
         raise DamagedContainer("the tar holds no .csv or .csv.gz member")
 

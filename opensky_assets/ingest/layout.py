@@ -59,12 +59,12 @@ def read_layout(line: bytes, contract: Contract) -> Layout:
     try:
         fields = tuple(name.strip().lower() for name in next(csv.reader([text]), []))
     except csv.Error as error:
-        raise WrongHeader(f"the header is not a line of CSV ({error}); it reads {text[:200]!r}") from None
+        raise WrongHeader(f"the header is not a line of CSV ({error}); it begins with {text[:200]!r}") from None
     missing = [name for name in contract.required if name not in fields]
     doubled = sorted({name for name in fields if name in contract.by_name and fields.count(name) > 1})
     if missing or doubled:
         problem = f"lacks {', '.join(missing)}" if missing else f"names {', '.join(doubled)} twice"
-        raise WrongHeader(f"the header {problem}; it reads {text[:200]!r}")
+        raise WrongHeader(f"the header {problem}; it begins with {text[:200]!r}")
     return Layout(
         contract,
         fields,

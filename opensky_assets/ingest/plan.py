@@ -132,9 +132,8 @@ def require_space(lake: Lake, objects: Iterable[Planned]) -> None:
     needed, free = lake_bytes(objects), lake.files.free_bytes()
     if free is not None and needed > free:
         raise LakeError(
-            f"reading what is due takes about {needed / 1e9:.2f} GB in the lake {lake}, whose disk has "
-            f"{free / 1e9:.2f} GB free: free some, set OPENSKY_LAKE to a larger disk, or take fewer days or a "
-            "OPENSKY_FILE_LIMIT at a time"
+            f"the run needs about {needed / 1e9:.2f} GB in the lake {lake}, but its disk has {free / 1e9:.2f} GB free: "
+            "free some space, set OPENSKY_LAKE to a larger disk, take fewer days, or set OPENSKY_FILE_LIMIT"
         )
 
 
@@ -240,10 +239,10 @@ def _recognise(
         head = _head(store, item)
         if sniff_dialect(head):
             return AIRCRAFT_DATABASE.name, bounds
-        raise _Unrecognised(f"no icao24 column with aircraft columns beside it; it reads {_first_line(head)}")
+        raise _Unrecognised(f"no icao24 column with aircraft columns beside it; it begins with {_first_line(head)}")
     if may_hold_rows(item.key):
         return _table_of(_head(store, item), item.key), bounds
-    raise _Unrecognised("its name does not belong to a table")
+    raise _Unrecognised("no table has objects of this name")
 
 
 def _table_of(head: bytes, key: str) -> str:
@@ -267,7 +266,7 @@ def _table_of(head: bytes, key: str) -> str:
         missing = sorted(dataset.header - set(layout.fields))
         if not missing:
             return dataset.name
-        why_not[dataset.name] = f"lacks {', '.join(missing)}; it reads {_first_line(head)}"
+        why_not[dataset.name] = f"lacks {', '.join(missing)}; it begins with {_first_line(head)}"
     raise _Unrecognised(why_not[STATE_VECTORS.name if key.startswith("states/") else FLIGHTS.name])
 
 

@@ -156,7 +156,7 @@ def _read(source: SourceObject, store: ObjectStore, limit: float) -> AircraftTab
     if broken > table.read * limit:
         raise Refused(
             Reason.OVER_QUARANTINE_LIMIT,
-            f"{broken:,} of {table.read:,} records are broken, more than OPENSKY_QUARANTINE_LIMIT={limit:g}; "
+            f"{broken:,} of {table.read:,} records break the contract, more than OPENSKY_QUARANTINE_LIMIT={limit:g}; "
             "raise it to let them pass",
             table.rejects,
         )

@@ -170,7 +170,7 @@ def _pool(tasks: Sequence[Task], store: ObjectStore, lake: Lake, run: Staging, p
                 yield attempted.outcome
         except BrokenProcessPool:
             raise WorkerDied(
-                "a worker process was killed, most often for want of memory; what is published stays. Run again, "
+                "a worker process was killed, most often since memory ran out; published data stays. Run again, "
                 f"with fewer workers than {processes} (OPENSKY_WORKERS) if memory is short"
             ) from None
         except BaseException:

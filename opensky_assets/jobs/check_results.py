@@ -79,7 +79,7 @@ def _reason(all_of: Sequence[AssetCheckEvaluation], failed: Sequence[AssetCheckE
     if "odd_days" in others:
         looked_at, odd = _sum(all_of, "days"), _sum(failed, "odd_days")
         told = [f"{day} {text}" for day, text in sorted(days.items())]
-        return f"{odd:,} of {plural(looked_at, 'day')} odd: {_listed(told, MOST_DAYS, odd)}"
+        return f"{odd:,} of {plural(looked_at, 'day')} unusual: {_listed(told, MOST_DAYS, odd)}"
     return "; ".join(
         f"{_name(name)} {value:,}" if isinstance(value, int | float) else f"{_name(name)}: {value}"
         for name, value in others.items()

@@ -30,6 +30,7 @@ from opensky_assets.sources.api import TERMS, ApiError
 from opensky_assets.sources.keys import source_kind
 from opensky_assets.sources.landing import open_api
 from opensky_assets.storage.objects import LocalStore, ObjectStore, open_source
+from opensky_assets.wording import plural
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def replay_folder(settings: Settings, folder: str, speed: float | None) -> int:
     for key, why in result.broken.items():
         error(f"warning: {key}: {why}")
     if result.left_out:
-        say(f"{len(result.left_out):,} objects have no name of a poll, an hour or flights, as {result.left_out[0]}")
+        say(
+            f"skipped {plural(len(result.left_out), 'object')}, not named like a poll, an hourly file or flights, as "
+            f"{result.left_out[0]}"
+        )
     say(result.text())
     return 1 if result.broken else 0
 

@@ -103,7 +103,9 @@ def _dbt() -> Finding:
     beside = shutil.which("dbt", path=str(Path(sys.executable).parent))
     if beside:
         return Finding("dbt", beside)
-    return Finding("dbt", "not beside this Python", "run `make setup`; dbt has to be installed where Python is")
+    return Finding(
+        "dbt", "not in the environment of this Python", "run `make setup`; dbt has to be installed where Python is"
+    )
 
 
 def _memory(settings: Settings) -> Finding:
@@ -141,7 +143,7 @@ def _lake(settings: Settings) -> Finding:
     except LakeError as error:
         return Finding("lake", settings.lake.uri, str(error))
     if read != name:
-        return Finding("lake", str(lake), "gives back something else than was written: is it one store?")
+        return Finding("lake", str(lake), "returned other data than was written: check that it is one store")
     free = lake.files.free_bytes()
     found = f"{lake} can be read and written"
     if broken:
@@ -186,7 +188,7 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     spark = SparkResource()
     try:
         counted = spark.session(settings, lambda text: None).range(1000).count()
-        yield Finding("spark", f"{settings.spark.master} counts to {counted:,}")
+        yield Finding("spark", f"{settings.spark.master} works: it counted {counted:,} rows")
     except Exception as error:  # whatever Java, py4j or Spark make of a master that is not there
         told = str(error).strip().splitlines() or [type(error).__name__]
         yield Finding("spark", settings.spark.master, f"does not start ({told[0]}); check the OPENSKY_SPARK_… settings")

@@ -11,8 +11,8 @@ from opensky_assets.settings import Description, descriptions
 WIDTH = 100
 
 HEAD = """\
-Settings of opensky-assets. Each is optional: copy this file to .env and take the # away where a value is to be another.
-Commands read .env in the folder that they are called in; what is exported in the shell wins. Written by
+Settings of opensky-assets. Each is optional: copy this file to .env and remove the # of those that you change.
+Commands read .env in the current folder; exported variables win. Written by
 `opensky-assets settings`.
 """
 

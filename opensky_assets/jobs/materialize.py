@@ -76,7 +76,8 @@ def backfill(
         if not told:
             verb = "has" if len(wanted) == 1 else "have"
             runs = plural(len(found), "run")
-            say(f"{plural(len(wanted), 'day')} {verb} objects, {len(days):,} of them are missing: {runs}")
+            are = "is" if len(days) == 1 else "are"
+            say(f"{plural(len(wanted), 'day')} {verb} objects, {len(days):,} of them {are} missing: {runs}")
         told.append(len(found))
         ran = 0
         for at, (start, end) in enumerate(found):
@@ -109,7 +110,7 @@ def _run_ranges(
     os.environ["DAGSTER_HOME"] = str(home)
     with history(home) as instance:
         for run_id in end_dead_runs(instance):
-            say(f"run {run_id} of an earlier command had died; marked as failed")
+            say(f"run {run_id} of an earlier command died; it is now marked as failed")
         mark = newest_run(instance)
 
     lake = open_lake(settings)
@@ -151,7 +152,7 @@ def _say_outcome(home: Path, mark: int, failed: Sequence[str]) -> None:
                 say(line)
             say(f"log    {log_of_command(home)}")
     for stretch in failed:
-        say(f"FAILED: {stretch}; the log says why. Run the same command again: only what is missing is read")
+        say(f"FAILED: {stretch}; the log has the reason. Run the same command again: only what is missing is read")
 
 
 def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO") -> int:
@@ -162,7 +163,7 @@ def remake(root: Path, days: Mapping[str, Sequence[str]], log_level: str = "INFO
         for stretch in ranges_of(days.get(table, ())):
             failed += _dagster(_assets_of([table]), stretch, log_level)
     for stretch_failed in failed:
-        say(f"FAILED: {stretch_failed}; its log says why: {log_of_command(Path(os.environ['DAGSTER_HOME']))}")
+        say(f"FAILED: {stretch_failed}; the reason is in the log {log_of_command(Path(os.environ['DAGSTER_HOME']))}")
     return 1 if failed else 0
 
 
@@ -273,7 +274,7 @@ def _dagster(
             raise KeyboardInterrupt from None
         if interrupted():
             raise KeyboardInterrupt
-    return [] if done.success else [f"{', '.join(assets)} {days_told or ''}: Materialization failed."]
+    return [] if done.success else [f"{', '.join(assets)}{f' of {days_told}' if days_told else ''}"]
 
 
 @contextmanager

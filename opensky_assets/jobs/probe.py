@@ -38,7 +38,9 @@ def probe(endpoint: str, bucket: str, hour: str) -> int:
             say(f"listed {sum(kinds.values()):,} objects")
     say(f"{whole.uri} at {endpoint}: " + ", ".join(f"{name} {count:,}" for name, count in sorted(kinds.items())))
     if found is None:
-        raise SourceError(f"the bucket has no CSV of hour {hour}: the public one has Mondays, 2017-06-05 to 2022-06-27")
+        raise SourceError(
+            f"the bucket has no CSV of hour {hour}: the public bucket has only Mondays, 2017-06-05 to 2022-06-27"
+        )
     say(f"{found.key}: {found.size / 1e6:.1f} MB")
     with tempfile.TemporaryDirectory(prefix="opensky-probe-") as folder:
         settings = load_settings(source=whole.uri, lake=folder)

@@ -45,10 +45,10 @@ def plan_lines(
         told = ", ".join(f"{len(objects)} {status}" for status, objects in counts.items())
         unknown = sum(o.days is None for o in found)
         yield f"  {table}: {plural(len(found), 'object')} ({told}), {to_read:.1f} MB to read" + (
-            f"; the names of {unknown:,} do not tell their days" if unknown else ""
+            f"; {unknown:,} without days in the name" if unknown else ""
         )
         if counts[Status.OUTDATED]:
-            yield "    outdated ones were written by another version; `materialize --refresh` reads them again"
+            yield "    outdated: the rows are from another version; `materialize --refresh` reads them again"
     ranges = plural(len(ranges_of(days)), "run")
     yield f"  {plural(len(days), 'day')} {'has' if len(days) == 1 else 'have'} objects, in {ranges}: {_told(days)}"
     if due or due_days:
@@ -78,7 +78,7 @@ def plan_lines(
 
 def _what_is_due(due: Sequence[Planned], due_days: Sequence[str]) -> Iterable[str]:
     if not due and not due_days:
-        yield "  nothing to do: the lake has every object as it is in the source, and every table is made of these"
+        yield "  nothing to do: the lake has every object of the source, and all tables are up to date"
     elif not due:
         verb = "is" if len(due_days) == 1 else "are"
         yield f"  no object is to be read; {plural(len(due_days), 'day')} of tables {verb} due: {_told(due_days)}"
@@ -90,7 +90,7 @@ def prune_lines(found: Pruning, dry_run: bool) -> Iterable[str]:
         yield printable(f"  {item.path} ({item.bytes:,} bytes): {item.why}")
     if len(found.items) > MOST_LISTED:
         yield f"  and {len(found.items) - MOST_LISTED} more"
-    verb = "would go" if dry_run else "removed"
+    verb = "would be removed" if dry_run else "removed"
     yield f"{plural(len(found.items), 'file or folder', 'files and folders')}, {found.bytes:,} bytes {verb}"
     for table, days in found.days.items():
         yield f"  {table} {'would lose' if dry_run else 'loses'} rows of {plural(len(days), 'day')}: {_told(days)}"
@@ -107,10 +107,10 @@ def verify_lines(found: Verified, removed: Sequence[str] | None) -> Iterable[str
     if len(found.problems) > MOST_LISTED:
         yield f"  and {len(found.problems) - MOST_LISTED:,} more"
     for path, days in found.due.items():
-        yield f"  due, since its inputs have changed: {path}, {plural(len(days), 'day')}: {_told(days)}"
+        yield f"  due, since the inputs have changed: {path}, {plural(len(days), 'day')}: {_told(days)}"
     if found.strays:
-        told = f"{plural(len(found.strays), 'file')} that no record names, as {found.strays[0]}"
-        yield f"  {told}: `opensky-assets prune` removes raw ones, a run over their day the others"
+        told = f"{plural(len(found.strays), 'file')} that no manifest or day record names, as {found.strays[0]}"
+        yield f"  {told}: `opensky-assets prune` removes those of raw tables, a run over their day removes the others"
     if removed is not None and removed:
         yield f"  {plural(len(removed), 'record')} removed, so that their objects and days are due again"
     if found.problems or found.due:

@@ -172,7 +172,7 @@ class Service:
 
         with open_history(self.home) as instance:
             silent = silent_daemons(instance, since)
-        return f"no sign of life of {', '.join(silent)}" if silent else None
+        return f"no heartbeat of {', '.join(silent)}" if silent else None
 
     def wait(self, part: str, record: Record) -> None:
         """Until the part answers. Raises `ServiceError` with the end of its log where it does not."""
@@ -270,7 +270,7 @@ def start(root: Path, port: int) -> int:
         if len(running) == len(PARTS):
             say(f"stopped first: {'; '.join(f'the {part}: {told}' for part, told in troubles.items() if told)}")
         elif running:
-            say(f"only {' and '.join(running)} of an earlier start still there: stopped")
+            say(f"only {' and '.join(running)} still ran from an earlier start: stopped")
         _stop(service)
         try:
             _refuse_port_of(_find_services(root)[1], port)
@@ -280,7 +280,7 @@ def start(root: Path, port: int) -> int:
                 ended = end_dead_runs(instance)
             say(f"ok      {'history':<13}{history_place(service.home)}")
             for run_id in ended:
-                say(f"        run {run_id} had died with an earlier service; marked as failed")
+                say(f"        run {run_id} died with an earlier service; it is now marked as failed")
             # At its old address the new server can tell that runs of the old one are gone.
             code_port = last_code.port if last_code and not _taken(last_code.port) else _free_port()
             service.workspace.write_text(workspace_at(LOOPBACK, code_port))
@@ -291,7 +291,7 @@ def start(root: Path, port: int) -> int:
         except ServiceError as failure:
             error(f"PROBLEM {failure}")
             _stop(service)
-            say("what had been started is stopped again")
+            say("the parts that were started are stopped again")
             return 1
         except BaseException:
             _stop(service)
@@ -348,7 +348,7 @@ def _tell_parts(service: Service) -> int:
         problems += trouble is not None
         say(f"{'PROBLEM' if trouble else 'ok':<8}{service.told(part, record) if record else part:<13}")
         if trouble:
-            say(f"{'':<21}{trouble}: `opensky-assets start` starts the whole anew")
+            say(f"{'':<21}{trouble}: `opensky-assets start` restarts all parts")
     return 1 if problems else 0
 
 

@@ -60,10 +60,10 @@ def column_lines(lake: Lake, name: str) -> Iterator[str]:
 
 def _held(lake: Lake, table: Table) -> str:
     if table.is_file:
-        return "there" if lake.exists(table.path) else "not there"
+        return "present" if lake.exists(table.path) else "missing"
     column, keys = table.partition_column, [key for key in lake.days(table.path) if key != NO_DAY]
     if column is None:
-        return "there" if keys else "not there"
+        return "present" if keys else "missing"
     if not keys:
         return f"no {column}"
     return f"{plural(len(keys), column)}, {keys[0]} to {keys[-1]}"
@@ -95,8 +95,8 @@ def _page() -> Iterator[str]:
     yield ""
     yield (
         "In `opensky-assets sql`, in `opensky_assets.connect()` and in the warehouse, each mart has a table macro over "
-        "the days from `first` to `last`, both included. What does not add up over days, as distinct aircraft, is not "
-        "in it."
+        "the days from `first` to `last`, both included. Measures that cannot be added "
+        "up over days, as distinct aircraft, are left out."
     )
     yield ""
     yield "| macro | columns |"
@@ -164,7 +164,7 @@ def _quarantine() -> Iterator[str]:
     kept = [table for table in tables() if table.group == "quarantine"]
     yield (
         f"{', '.join(f'`{table.name}`' for table in kept)}, below `quarantine/<table>/day=…/`. The law: for every "
-        "object and day, read = written + quarantined + superseded. Records whose day cannot be told are in "
+        "object and day, read = written + quarantined + superseded. Records whose day is unknown are in "
         "`day=__HIVE_DEFAULT_PARTITION__`, which reads as an empty `day`. There, a file `…-held.parquet` is of an "
         "object that is held back: a record of line 0 that says why, and the first 1,000 (of an aircraft table all) of "
         "the records that broke, which the law does not count."

@@ -87,7 +87,7 @@ class Collector:
                 schedule.blocked(spent.after)
                 self._say(f"{region.name}: OpenSky grants no credits for {spent.after:,.0f} s; waiting")
             else:
-                self._say(f"{region.name}: no answer, and the credits that are left pay for no further try")
+                self._say(f"{region.name}: no response, and too few credits are left for a retry")
         except (ApiUnavailable, NoAnswer) as error:
             self.failures += 1
             schedule.polled(region, answered=False)
@@ -99,7 +99,7 @@ class Collector:
             self._say(f"{region.name}: {self._status(poll, schedule)}")
 
     def _status(self, poll: Poll, schedule: Schedule) -> str:
-        unknown = f", {poll.rejected:,} records that are no states" if poll.rejected else ""
+        unknown = f", {poll.rejected:,} records that are not states" if poll.rejected else ""
         age = self.clock.now() - poll.time
         return f"{len(poll.states):,} aircraft{unknown}, {schedule.credits:,} credits left, data {age:.0f} s old"
 

@@ -115,7 +115,7 @@ def plan_lines(plan: CreditPlan, budget: int, used: int = 0) -> Iterator[str]:
 def short_of_credits(plan: CreditPlan) -> str:
     """One line that says what is done about too few credits."""
     if math.isinf(plan.stretch):
-        return f"short of credits: {plan.credits:,} pay for no poll; the next ones are at midnight UTC"
+        return f"short of credits: {plan.credits:,} are too few for a poll; new credits come at midnight UTC"
     return f"short of credits: all intervals are {plan.stretch:.2f} times the requested ones"
 
 

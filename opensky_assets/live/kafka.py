@@ -103,9 +103,7 @@ class KafkaSink:
 
     def close(self) -> None:
         if left := self._producer.flush(END_S):
-            raise SinkError(
-                f"{left:,} messages are without an answer of Kafka ({self._trouble or 'no broker answers'})"
-            )
+            raise SinkError(f"{left:,} messages are not confirmed by Kafka ({self._trouble or 'no broker answers'})")
 
     def _send(self, topic: str, messages: Iterable[Message]) -> None:
         for message in messages:

@@ -38,7 +38,7 @@ def read_poll(body: bytes, region: str, time: int | None = None) -> Poll:
     records = answer["states"] if is_whole else [answer] if isinstance(answer, dict) else answer
     at = answer.get("time") if is_whole else time
     if not isinstance(records, list | None):
-        raise NoAnswer("`states` is no array")
+        raise NoAnswer("`states` is not an array")
     if not isinstance(at, int):
         raise NoAnswer("it has no `time`, and its name has none")
     states = [state for record in records or () if (state := _state(record)) is not None]
@@ -53,7 +53,7 @@ def read_flights(body: bytes) -> list[Record]:
     answer = _read_json(body) if body.strip() else []
     records = [answer] if isinstance(answer, dict) else answer
     if not isinstance(records, list | None) or not all(isinstance(record, dict) for record in records or ()):
-        raise NoAnswer("it is no array of flights")
+        raise NoAnswer("it is not an array of flights")
     return list(records or ())
 
 
@@ -71,7 +71,7 @@ def _read_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         lines = [line for line in body.splitlines() if line.strip()]
         if len(lines) < 2:
-            raise NoAnswer("it is no JSON") from None
+            raise NoAnswer("it is not JSON") from None
     try:
         return [json.loads(line) for line in lines]
     except (ValueError, RecursionError):

@@ -46,7 +46,7 @@ class ReplayResult:
     broken: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        rejected = f", {self.rejected:,} records that are no states" if self.rejected else ""
+        rejected = f", {self.rejected:,} records that are not states" if self.rejected else ""
         end = "" if self.is_whole else "; stopped before the end"
         return f"{self.polls:,} polls with {self.states:,} states{rejected}, {self.flights:,} flights sent{end}"
 

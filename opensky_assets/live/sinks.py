@@ -62,9 +62,9 @@ class LandingSink:
                 self.store.put(key, data)
                 return
             except SourceUnavailable as error:
-                self._report(f"{error}; again in {PAUSE_S:.0f} s")
+                self._report(f"{error}; retry in {PAUSE_S:.0f} s")
                 if self._wait(PAUSE_S):
-                    raise SinkError(f"{key} was not landed before the end: {error}") from None
+                    raise SinkError(f"{key} was not stored before the end: {error}") from None
 
     def close(self) -> None: ...
 
@@ -77,6 +77,7 @@ def open_landing_of(settings: Settings, simulated: bool) -> WritableStore:
     kind, wanted = source_kind(store), "simulated" if simulated else "real"
     if kind != wanted:
         raise SourceError(
-            f"the landing {store.uri} has {kind} answers and these are {wanted}: set OPENSKY_LANDING to another place"
+            f"the landing {store.uri} has {kind} responses, but these are {wanted}: "
+            "set OPENSKY_LANDING to another place"
         )
     return store

@@ -242,7 +242,7 @@ def _per_file(rows: list[Row]) -> Card:
         lambda theme: over_files(series, theme, "seconds a file"),
         columns,
         table,
-        "Level: the time grows with the files. Falling: starting weighs less. Rising: something holds the run up.",
+        "Level: the time grows with the files. Falling: the start weighs less. Rising: something slows the run down.",
     )
 
 

@@ -190,7 +190,7 @@ def _spans(days: Sequence[str], most: int = 4) -> str:
         else:
             stretches.append([day])
     texts = [f"{s[0]}" if len(s) == 1 else f"{s[0]} to {s[-1]}" for s in stretches]
-    more = f" and {len(texts) - most} more stretches" if len(texts) > most else ""
+    more = f" and {len(texts) - most} more ranges" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
 

@@ -22,8 +22,8 @@ BENCHMARK_RUNS = Contract(
     path="metrics/ingest_benchmark",
     version="1",
     description=(
-        "What each run of the ingest benchmark took, on what machine, with what code and data. One file a benchmark. "
-        "Empty is what could not be counted, never zero."
+        "Time and resources of each run of the ingest benchmark, with machine, code and data. One file a benchmark. "
+        "A value that could not be counted is empty, never zero."
     ),
     key=("benchmark", "files", "repeat"),
     columns=(

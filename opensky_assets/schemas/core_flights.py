@@ -16,7 +16,7 @@ CORE_FLIGHTS = Contract(
     version="1",
     description=(
         "Every flight once, by the UTC day of `lastseen`. Records with equal icao24, firstseen and lastseen are one "
-        "flight; a flight that only the API has gives way to the same flight of a flight list."
+        "flight; a flight that only the API has is superseded by the same flight of a flight list."
     ),
     key=_KEY,
     day_column="lastseen",
@@ -31,18 +31,18 @@ SUPERSEDED_FLIGHTS = Contract(
     name="superseded_flights",
     path="core/superseded_flights",
     version="1",
-    description="Flights that only the API has and that gave way to a flight of a flight list, with that flight.",
+    description="Flights of the API that a flight of a flight list superseded, with that flight.",
     key=_KEY,
     day_column="lastseen",
     columns=(
         *(FLIGHTS.by_name[name] for name in ("icao24", "callsign", "origin", "destination", "firstseen", "lastseen")),
         _SOURCES,
-        Column("by_firstseen", TIMESTAMP, "firstseen of the flight that it gave way to", unit="UTC"),
-        Column("by_lastseen", TIMESTAMP, "lastseen of the flight that it gave way to", unit="UTC", nullable=False),
+        Column("by_firstseen", TIMESTAMP, "firstseen of the flight that superseded it", unit="UTC"),
+        Column("by_lastseen", TIMESTAMP, "lastseen of the flight that superseded it", unit="UTC", nullable=False),
         Column(
             "by_source_objects",
             pa.list_(pa.string()),
-            "Keys of the objects that have the flight that it gave way to, sorted",
+            "Keys of the objects that have the flight that superseded it, sorted",
             nullable=False,
         ),
     ),

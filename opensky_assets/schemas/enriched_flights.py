@@ -10,7 +10,7 @@ LOCAL = pa.timestamp("us")
 
 def _airport(end: str) -> tuple[Column, ...]:
     return (
-        Column(f"{end}_name", pa.string(), f"Name of the {end} airport; empty: not given or not known"),
+        Column(f"{end}_name", pa.string(), f"Name of the {end} airport; empty: unknown"),
         Column(f"{end}_city", pa.string(), f"City of the {end} airport"),
         Column(f"{end}_country", pa.string(), f"ISO 3166-1 alpha-2 code of the country of the {end} airport"),
     )
@@ -33,8 +33,8 @@ ENRICHED_FLIGHTS = Contract(
         Column(
             "operator_name",
             pa.string(),
-            "Name of the operator, one for each ICAO code: the text most of the code's aircraft have, else the radio "
-            "callsign most have, in capitals; of aircraft without a code their operator; empty: not known",
+            "Name of the operator: for each ICAO code the name most of its aircraft have, else their most frequent "
+            "radio callsign, in capitals; without a code, the operator; empty: unknown",
             since="3",
         ),
         Column("operatoricao", pa.string(), "ICAO code of the operator, from the aircraft database"),

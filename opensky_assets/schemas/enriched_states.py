@@ -25,8 +25,8 @@ ENRICHED_STATES = Contract(
         Column(
             "operator_name",
             pa.string(),
-            "Name of the operator, one for each ICAO code: the text most of the code's aircraft have, else the radio "
-            "callsign most have, in capitals; of aircraft without a code their operator; empty: not known",
+            "Name of the operator: for each ICAO code the name most of its aircraft have, else their most frequent "
+            "radio callsign, in capitals; without a code, the operator; empty: unknown",
             since="2",
         ),
         Column("operatoricao", pa.string(), "ICAO code of the operator, from the aircraft database"),

@@ -152,7 +152,7 @@ class OpenSkyApi:
 
         def tell(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            self.report(f"{told}: {error}; again in {state.upcoming_sleep:.0f} s")
+            self.report(f"{told}: {error}; retry in {state.upcoming_sleep:.0f} s")
 
         def stop(state: RetryCallState) -> bool:
             return self.is_stopped() or time.monotonic() + state.upcoming_sleep >= ends
@@ -207,13 +207,13 @@ class OpenSkyApi:
                 "rights"
             )
         if status >= 500:
-            raise _Passing(f"the server has trouble ({status})")
+            raise _Passing(f"the server failed ({status})")
         if status != 200:
             raise ApiError(f"OpenSky answers {status} to {path} {asked}: {body[:200].decode(errors='replace')}")
         try:
             records = json.loads(body)
         except ValueError:
-            raise _Passing("the answer is no JSON") from None
+            raise _Passing("the response is not JSON") from None
         if problem := why_not(records):
             raise _Passing(problem)
         return body
@@ -253,7 +253,7 @@ class OpenSkyApi:
                 self._token = SecretStr(answer["access_token"])
                 self._token_ends = time.monotonic() + float(answer.get("expires_in", 1800))
             except (ValueError, KeyError, TypeError):
-                raise _Passing("no token: the answer is not what it should be") from None
+                raise _Passing("no token: the response has an unexpected form") from None
         return self._token
 
     def _send(self, request: httpx.Request, ends: float) -> tuple[int, httpx.Headers, bytes]:
@@ -269,7 +269,7 @@ class OpenSkyApi:
                 for part in answer.iter_bytes():
                     body += part
                     if time.monotonic() > ends:
-                        raise _Passing("the answer takes too long")
+                        raise _Passing("the response takes too long")
             finally:
                 answer.close()
         except httpx.TimeoutException:
@@ -280,14 +280,14 @@ class OpenSkyApi:
 
 
 def _why_no_flights(answer: Any) -> str:
-    return "" if answer is None or isinstance(answer, list) else "the answer is no array of flights"
+    return "" if answer is None or isinstance(answer, list) else "the response is not an array of flights"
 
 
 def _why_no_states(answer: Any) -> str:
     """`states` is null where there are none."""
     if not isinstance(answer, dict) or not isinstance(answer.get("time"), int):
-        return "the answer has no `time`"
-    return "" if isinstance(answer.get("states"), list | None) else "the answer's `states` is no array"
+        return "the response has no `time`"
+    return "" if isinstance(answer.get("states"), list | None) else "the `states` of the response are not an array"
 
 
 def _seconds(text: str | None) -> float | None:

@@ -81,8 +81,8 @@ def land_flights(
     """
     if not store.is_writable:
         raise SourceError(
-            f"answers of the API cannot be landed in {store.uri}, which is read without credentials: use a folder or a "
-            "bucket of your own as OPENSKY_SOURCE, with OPENSKY_SOURCE_ANONYMOUS=false"
+            f"responses of the API cannot be stored in {store.uri}, which is read without credentials: use a folder or "
+            "a bucket of your own as OPENSKY_SOURCE, with OPENSKY_SOURCE_ANONYMOUS=false"
         )
     done = Landed()
     there = {item.key: item for item in store.list(f"{PREFIX}{day}/")}
@@ -110,14 +110,14 @@ def land_flights(
         on_answer(key, answer)
         if not store.put(key, gzip.compress(answer, mtime=0), replaces=there.get(key)):
             done.there.append(key)  # another run was quicker
-            report(f"{key}: landed by another run meanwhile")
+            report(f"{key}: stored by another run meanwhile")
             continue
         done.landed.append(key)
         report(f"{key}: {'no flights' if answer == NO_FLIGHTS else f'{len(answer):,} bytes'}")
     done.credits, done.remaining = api.spent - spent, api.remaining
     if done.waiting and (not airports or len(done.waiting) == len(asked)):
         raise NotYet(
-            f"{len(done.waiting)} of {len(asked)} answers for {day} are without flights: OpenSky's nightly batch was "
-            f"hardly through. Ask again; from {day + SETTLED} on, such answers are taken as they are"
+            f"{len(done.waiting)} of {len(asked)} responses for {day} have no flights: OpenSky's nightly batch is "
+            f"probably not complete. Run it again later; from {day + SETTLED} on, such responses are stored"
         )
     return done

@@ -1,9 +1,9 @@
 """Write a simulated bucket: `opensky-assets simulate --out data/bucket --days 3 --aircraft 600`.
 
 Invented traffic between real airports, as flight lists, hourly state files and aircraft tables in OpenSky's formats
-and key layout. Beside the bucket, in `<out>.truth/`, stands what is true: the flights, every defect with its expected
+and key layout. The folder `<out>.truth/` beside the bucket holds the truth: the flights, every defect with its expected
 outcome, and the number of records of each object. The same arguments and package versions give the same bytes.
-The object `SIMULATED.txt` at the bucket's root says that nothing in it was recorded.
+The object `SIMULATED.txt` at the bucket's root marks it as simulated.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, help="folder of the bucket; by default bucket below OPENSKY_ROOT")
     p.add_argument("--start", type=date.fromisoformat, default=date(2022, 6, 25), help="first UTC day, YYYY-MM-DD")
     p.add_argument("--days", type=int, default=3, help="how many days")
-    p.add_argument("--aircraft", type=int, default=600, help="about 2,500 state rows a day each")
-    p.add_argument("--seed", type=int, default=7, help="another number gives other traffic")
+    p.add_argument("--aircraft", type=int, default=600, help="number of aircraft, with about 2,500 states a day each")
+    p.add_argument(
+        "--seed", type=int, default=7, help="number from which the traffic is made; another one gives other traffic"
+    )
     p.add_argument(
         "--states-hours", default="all", help="'all', or how many hours of states from the start on; 0: none"
     )

@@ -208,8 +208,8 @@ def require_readable(path: str) -> None:
     for part in path.split("/"):
         if re.match(r"[^=]+=", part):
             raise LakeError(
-                f"the lake {path} is below {part!r}, which readers take for a partition: each row would get it as a "
-                "value of its own; set OPENSKY_LAKE to a place without name=value in its path"
+                f"the lake {path} is below {part!r}, which readers take for a partition column; "
+                "set OPENSKY_LAKE to a place without name=value in its path"
             )
     if "\\" in path or ("?" in path and path.startswith("s3://")):
         raise LakeError(

@@ -102,7 +102,7 @@ def find_landing(settings: Settings) -> WritableStore:
         other = uri if uri.startswith("s3://") else Path(uri).resolve().as_uri()
         if f"{other}/".startswith(f"{store.uri}/") or f"{store.uri}/".startswith(f"{other}/"):
             raise SourceError(
-                f"OPENSKY_LANDING={where.uri} and {name}={uri} lie in each other, so that objects would count twice: "
+                f"OPENSKY_LANDING={where.uri} and {name}={uri} overlap, so that objects would count twice: "
                 "set one of them to another place"
             )
     return store

@@ -140,7 +140,7 @@ class _Body(io.RawIOBase):
         for again in range(RESUMES + 1):
             time.sleep(pause)
             if time.monotonic() > self._until:
-                broken = f"not through after {TOTAL_S} s"
+                broken = f"not complete after {TOTAL_S} s"
                 break
             try:
                 if self._attempt is None:

@@ -102,7 +102,7 @@ def _mismatch(column: str, made: str, promised: str, reason: str) -> str:
         return f"the column {column} is not in the YAML"
     if "missing in definition" in reason:
         return f"the column {column} of the YAML is not in the model's SQL"
-    return f"the column {column} is {made}, and {promised} by the YAML"
+    return f"the column {column} is {made}, but {promised} in the YAML"
 
 
 def one_line(words: str) -> str:

@@ -67,7 +67,7 @@ def verify(lake: Lake, report: Callable[[str], None] = lambda text: None) -> Ver
         for _, held in _records(lake, f"_manifest/{table}", Held.from_json, problems, held=True):
             if held.quarantine_file:
                 named[held.quarantine_file.path], owner[held.quarantine_file.path] = held.quarantine_file, None
-        report(f"{table}: {plural(objects, 'object')} so far")
+        report(f"{table} checked, {plural(objects, 'object')} so far")
     recorded: dict[str, list[str]] = {}
     for contract, _ in derived_tables():
         for path, record in _records(lake, f"_manifest/{contract.path}", DayRecord.from_json, problems, held=False):

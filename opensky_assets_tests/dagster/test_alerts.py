@@ -170,7 +170,7 @@ def test_one_alert_for_one_cause(platform: Platform, channels: None, hook: Hook,
     other = platform.run(["range_report"])
     assert not other.success
     react(platform, other)
-    assert len(hook.got) == 3 and hook.got[2]["reason"].startswith("the lake has nothing of these days")
+    assert len(hook.got) == 3 and hook.got[2]["reason"].startswith("the lake has no data of these days")
 
 
 def test_each_object_that_is_held_back_is_told(platform: Platform, channels: None, hook: Hook) -> None:

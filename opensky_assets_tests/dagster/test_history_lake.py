@@ -78,8 +78,8 @@ def test_a_history_refuses_another_lake(folder: Path, tmp_path: Path, monkeypatc
     assert dagster_home(folder) == home
     monkeypatch.setenv("OPENSKY_LAKE", str(tmp_path / "real"))
     told = (
-        rf"is of the lake {folder}/data/lake, not of {tmp_path}/real: unset DAGSTER_HOME, or set OPENSKY_LAKE back; if "
-        "that lake was moved to here, run `opensky-assets home --moved`"
+        rf"belongs to the lake {folder}/data/lake, not to {tmp_path}/real: unset DAGSTER_HOME, or set OPENSKY_LAKE "
+        "back; if you moved that lake to here, run `opensky-assets home --moved`"
     )
     with pytest.raises(SettingsError, match=told) as raised:
         dagster_home(folder)
@@ -104,7 +104,7 @@ def test_a_run_that_dagster_itself_starts_is_refused_too(folder: Path, tmp_path:
     refused = run_on(home, tmp_path / "real")
     assert not refused.success
     (failure,) = [event for event in refused.all_events if event.is_failure and event.event_specific_data]
-    assert f"is of the lake {tmp_path}/demo, not of {tmp_path}/real" in str(failure.event_specific_data)
+    assert f"belongs to the lake {tmp_path}/demo, not to {tmp_path}/real" in str(failure.event_specific_data)
 
 
 def test_where_the_lake_was_moved_its_history_can_be_moved_too(
@@ -123,7 +123,7 @@ def test_where_the_lake_was_moved_its_history_can_be_moved_too(
     assert dagster_home(folder) == home  # found by its record
     history(home).dispose()
     monkeypatch.setenv("OPENSKY_LAKE", str(tmp_path / "small"))
-    with pytest.raises(SettingsError, match=f"is of the lake {tmp_path}/large"):
+    with pytest.raises(SettingsError, match=f"belongs to the lake {tmp_path}/large"):
         dagster_home(folder)
 
 
@@ -213,7 +213,7 @@ def test_an_exported_old_history_of_another_lake_is_refused(
 ) -> None:
     old = leave_old_history(folder, tmp_path / "real")
     monkeypatch.setenv("DAGSTER_HOME", str(old))
-    with pytest.raises(SettingsError, match=f"is of the lake {tmp_path}/real, not of {folder}/data/lake"):
+    with pytest.raises(SettingsError, match=f"belongs to the lake {tmp_path}/real, not to {folder}/data/lake"):
         dagster_home(folder)
 
 

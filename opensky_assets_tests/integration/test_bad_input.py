@@ -79,7 +79,7 @@ def test_bad_objects_are_named_and_the_others_go_on(place: Place) -> None:
     held = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("held back:")]
     assert len(held) == 3
     for name, says in (
-        ("flightlist_20200102", "the header lacks icao24, lastseen; it reads 'nothing,like,a,flight,list'"),
+        ("flightlist_20200102", "the header lacks icao24, lastseen; it begins with 'nothing,like,a,flight,list'"),
         ("flightlist_20200103", "is empty"),
         ("flightlist_20200104", "does not unpack"),
     ):

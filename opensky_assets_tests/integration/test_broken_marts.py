@@ -81,7 +81,7 @@ def test_each_is_one_line_and_the_others_go_on(platform: Platform) -> None:
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     text = str(failure.step_failure_data.error_display_string)
     for line in (
-        f"other_type ({FOLDER}/other_type.yml:9): the column flights is VARCHAR, and BIGINT by the YAML",
+        f"other_type ({FOLDER}/other_type.yml:9): the column flights is VARCHAR, but BIGINT in the YAML",
         f"more_columns ({FOLDER}/more_columns.yml:3): the column last is not in the YAML",
         f"fewer_columns ({FOLDER}/fewer_columns.yml:9): the column flights of the YAML is not in the model's SQL",
         f"no_such_column ({FOLDER}/no_such_column.sql:",

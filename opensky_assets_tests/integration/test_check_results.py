@@ -28,7 +28,7 @@ def test_a_check_that_warns_is_said_once_with_its_days(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("$ dagster asset materialize") >= 3
     assert lines(done.stdout) == [
-        "check  unique_key of raw_flights warns: 2 of 3 days odd: 2022-06-20 1 row, 2022-06-25 2 rows"
+        "check  unique_key of raw_flights warns: 2 of 3 days unusual: 2022-06-20 1 row, 2022-06-25 2 rows"
     ]
 
     for day in DAYS:

@@ -103,7 +103,7 @@ def test_a_replay_waits_as_long_as_was_recorded_and_says_what_it_leaves_out(tmp_
     settings, clock = settings_in(tmp_path), FakeClock(0)
     done = replay(LocalStore(recorded.parent), landing_sink(settings), clock, 10, lambda text: None)
     assert (clock.at, done.polls, done.left_out) == (18, 3, ["notes.txt"])
-    assert done.broken == {"states/states_1758797200.json": "it is no JSON"}
+    assert done.broken == {"states/states_1758797200.json": "it is not JSON"}
     stopped = replay(LocalStore(recorded.parent), landing_sink(settings), FakeClock(0, 5), 10, lambda text: None)
     assert (stopped.polls, stopped.is_whole) == (1, False)
 

@@ -180,7 +180,7 @@ def test_a_definition_that_changes_or_goes_is_found() -> None:
 
 def test_texts_are_compared_without_times_ids_and_lines_of_dbt() -> None:
     printed = [
-        f"check  unique_key of raw_flights warns: 2 of 3 days odd\n\n{stamp}  1 of 47 START sql table model\n"
+        f"check  unique_key of raw_flights warns: 2 of 3 days unusual\n\n{stamp}  1 of 47 START sql table model\n"
         f"8 of 8 objects, 20,807 records, {seconds} records/s, 0.4 MB/s, about 0 s left\n"
         f"run {run}\ntime       {seconds} s\nlake {folder}/lake"
         for stamp, run, seconds, folder in (
@@ -194,8 +194,8 @@ def test_texts_are_compared_without_times_ids_and_lines_of_dbt() -> None:
     )
     assert compare_texts("output", old, new).is_equal
     assert compare_texts("output", old, new.replace("2 of 3", "1 of 3")).differences == (
-        "- check  unique_key of raw_flights warns: 2 of 3 days odd",
-        "+ check  unique_key of raw_flights warns: 1 of 3 days odd",
+        "- check  unique_key of raw_flights warns: 2 of 3 days unusual",
+        "+ check  unique_key of raw_flights warns: 1 of 3 days unusual",
     )
 
 

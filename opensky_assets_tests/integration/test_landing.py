@@ -151,7 +151,7 @@ def test_simulated_and_real_do_not_go_together(settings: Settings, simulated: st
 def test_places_that_lie_in_each_other_are_refused(tmp_path: Path) -> None:
     bucket = str(tmp_path / "bucket")
     for landing in (bucket, f"{bucket}/landing", str(tmp_path)):
-        with pytest.raises(SourceError, match="lie in each other"):
+        with pytest.raises(SourceError, match="overlap, so that objects would count twice"):
             open_landing(load_settings(source=bucket, lake=str(tmp_path / "lake"), landing=landing))
     with pytest.raises(SourceError, match="OPENSKY_LANDING='gs://x': must be a folder"):
         open_landing(load_settings(landing="gs://x"))

@@ -77,9 +77,9 @@ def test_a_misspelt_setting_is_warned_of_with_its_place_and_the_nearest_name(tmp
     done = opensky_assets(tmp_path, "status", OPENSKY_SORUCE="bucket", OPENSKY_XYZ="1", OPENSKY_YEAR="2022")
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
-        "opensky-assets: warning: OPENSKY_LAEK in .env is no setting and changes nothing; did you mean OPENSKY_LAKE?",
-        "opensky-assets: warning: OPENSKY_SORUCE is no setting and changes nothing; did you mean OPENSKY_SOURCE?",
-        "opensky-assets: warning: OPENSKY_XYZ is no setting and changes nothing; `opensky-assets doctor` looks at the "
+        "opensky-assets: warning: OPENSKY_LAEK in .env is not a setting and has no effect; did you mean OPENSKY_LAKE?",
+        "opensky-assets: warning: OPENSKY_SORUCE is not a setting and has no effect; did you mean OPENSKY_SOURCE?",
+        "opensky-assets: warning: OPENSKY_XYZ is not a setting and has no effect; `opensky-assets doctor` checks the "
         "settings",
     ]
 

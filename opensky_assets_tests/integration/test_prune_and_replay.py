@@ -64,7 +64,7 @@ def test_a_lifted_limit_and_then_a_vanished_object(place: Place) -> None:
     next((place.source / "flights").glob("*20200101_*")).unlink()
     assert "0 files and folders, 0 bytes" in place.run("prune").stdout, "not without being asked"
     shown = place.run("prune", "--vanished", "--dry-run")
-    assert "bytes would go" in shown.stdout and "flights would lose rows of 1 day: 2020-01-01" in shown.stdout
+    assert "bytes would be removed" in shown.stdout and "flights would lose rows of 1 day: 2020-01-01" in shown.stdout
     assert lake.days("raw/flights") == [*DAYS]
 
     pruned = place.run("prune", "--vanished")

@@ -262,7 +262,7 @@ def test_from_arrival_to_tables_quarantine_and_what_follows(own: Own, monkeypatc
     told = {line.split()[0]: line for line in table_lines(lake) if line}
     assert f"2 days, {DAY} to {NEXT}" in told["raw_metar"]
     assert "2 years, 2021 to 2022" in told["raw_movements"]
-    assert " there " in told["raw_operators"]
+    assert " present " in told["raw_operators"]
     assert any("degrees Celsius" in line for line in column_lines(lake, "raw_metar"))
 
     # Nothing is asked for again; a day that changes is, alone.

@@ -110,7 +110,7 @@ def test_a_broker_that_dies_and_comes_back_loses_and_doubles_nothing(
         monkeypatch.setattr("opensky_assets.live.kafka.END_S", 1.0)
         stopped = KafkaSink(settings, DEFAULT, is_stopped=lambda: True)
         broker.kill()
-        with pytest.raises(SinkError, match="2,000 messages are without an answer of Kafka"):
+        with pytest.raises(SinkError, match="2,000 messages are not confirmed by Kafka"):
             stopped.put_poll(poll_of(1, 1_000))
     finally:
         broker.kill()

@@ -87,7 +87,7 @@ def test_a_run_killed_together_with_its_code_server_is_found_and_retried(
             assert status.returncode == 1 and "its process has ended" in status.stdout, status.stdout
             again = place.run("start", "--port", str(running.port), **environment)
             assert again.returncode == 0, again.stdout
-            assert "only daemon and webserver of an earlier start still there: stopped" in again.stdout
+            assert "only daemon and webserver still ran from an earlier start: stopped" in again.stdout
             assert running.end_of(run) == "FAILURE"
             (failure,) = instance.all_logs(run, of_type=dg.DagsterEventType.RUN_FAILURE)
             assert "was started anew and does not know it" in str(failure.message)
@@ -104,9 +104,9 @@ def test_another_lake_is_refused_in_one_line(place: Place, postgres: Postgres) -
     refused = place.run("start", **other, OPENSKY_POSTGRES_URL=postgres.url)
     assert refused.returncode == 1, refused.stdout
     assert refused.stdout.splitlines()[-1] == (
-        "opensky-assets start: the history in PostgreSQL, database postgres at 127.0.0.1 is of the lake "
+        "opensky-assets start: the history in PostgreSQL, database postgres at 127.0.0.1 belongs to the lake "
         f"{place.lake}, not of {place.folder}/another: give this lake a database of its own, or set OPENSKY_LAKE back; "
-        "if that lake was moved to here, run `opensky-assets home --moved`"
+        "if you moved that lake to here, run `opensky-assets home --moved`"
     )
     assert postgres.password not in refused.stdout + own.stdout
 

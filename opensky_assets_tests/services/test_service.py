@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_with_the_service_runs_again_with_the_next(place:
             process.suspend()  # so that it does not end in the time it is given
         assert place.run("stop").returncode == 0 and processes_of(place) == {}
         again = place.run("start", "--port", str(running.port), OPENSKY_WORKERS="1")
-        assert f"run {run} had died with an earlier service" in again.stdout, again.stdout
+        assert f"run {run} died with an earlier service" in again.stdout, again.stdout
         parent = {"key": "dagster/parent_run_id", "value": run}
         (retried,) = wait_for(lambda: running.runs(tags=[parent]), "retry", running.logs)
         assert running.end_of(retried["id"]) == "SUCCESS", running.logs()

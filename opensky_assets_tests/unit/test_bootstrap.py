@@ -111,7 +111,7 @@ def test_the_environment_of_another_checkout_is_left_alone(tmp_path: Path) -> No
     assert answer.returncode == 1
     assert answer.stderr == (
         f"opensky-assets: {here / '.venv'} is a link to {other}, perhaps the environment of another checkout. Delete "
-        "the link and run again: an environment of its own is made here.\n"
+        "the link and run again: a new environment is made here.\n"
     )
     assert (other / bootstrap.STAMP).read_text() == "the other's" and not list(tmp_path.rglob("called"))
     assert sorted(path.name for path in other.rglob("*")) == [bootstrap.STAMP, "bin", "python"]

@@ -39,18 +39,19 @@ def sql(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="table, csv, json, parquet, geojson, geoparquet, kml or xlsx; by default a table, or as --out ends.",
+            help="table, csv, json, parquet, geojson, geoparquet, kml or xlsx; by default a table, or as the name of "
+            "--out ends.",
             **one_of(_formats),
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer there.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer to this file.")] = None,
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="CSV with every text as it is. Without it, an apostrophe is put before text that begins with = + - @, "
-            "tab or line break, which a spreadsheet would run as a formula; numbers, JSON and Parquet are always "
-            "exact.",
+            help="Leave every text in CSV as it is. By default, text that begins with = + - @, tab or line break gets "
+            "an apostrophe in front, since a spreadsheet would run it as a formula. Numbers, JSON and Parquet are "
+            "always exact.",
         ),
     ] = False,
 ) -> int:
@@ -86,7 +87,7 @@ def tables(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print all tables as the page docs/tables.md.")] = False,
     dbt: Annotated[bool, typer.Option("--dbt", help="Print all tables as dbt's sources, for models/lake.yml.")] = False,
 ) -> int:
-    """List the tables and what the lake has of them, or the columns of one with their units."""
+    """List the tables and their days in the lake, or the columns of one table with units."""
     from opensky_assets.jobs.tables import UnknownTable, column_lines, table_lines
     from opensky_assets.jobs.tables import markdown as page
     from opensky_assets.lake import open_lake

@@ -28,7 +28,7 @@ def verify(
         typer.Option("--repair", help="Remove broken records, so that backfill makes their objects and days again."),
     ] = False,
 ) -> int:
-    """Check the whole lake: manifests, files, rows, counts, and what each day is made of."""
+    """Check the whole lake: manifests, files, rows, counts, and the inputs of each day."""
     from opensky_assets.jobs.report import verify_lines
     from opensky_assets.lake import open_lake
     from opensky_assets.settings import load_settings
@@ -50,26 +50,28 @@ def verify(
 @when_interrupted("what is removed stays removed, run the same command again for the rest")
 def prune(
     vanished: Annotated[
-        bool, typer.Option("--vanished", help="Also the rows of objects that were deleted from the source.")
+        bool, typer.Option("--vanished", help="Also remove the rows of objects that were deleted from the source.")
     ] = False,
     keep_days: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             callback=at_least(0),
-            help="Also raw rows of objects whose last day is more than N days ago; what was made of them stays.",
+            help="Also remove raw rows of objects whose last day is more than N days ago; tables made from them stay.",
         ),
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(metavar="TABLE", help="With --keep-days: of this raw table only.", **one_of(raw_tables)),
+        typer.Option(metavar="TABLE", help="With --keep-days: only in this raw table.", **one_of(raw_tables)),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and how many bytes.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed, and how many bytes.")
+    ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="With --vanished: also where the source lists no object at all.")
+        bool, typer.Option("--yes", help="With --vanished: also if the source lists no object at all.")
     ] = False,
 ) -> int:
-    """Remove what dead runs left and, on request, the rows of objects that were deleted or are old."""
+    """Remove files that dead runs left and, on request, the rows of deleted or old objects."""
     from opensky_assets.datasets import dataset_names
     from opensky_assets.jobs.materialize import remake
     from opensky_assets.jobs.report import prune_lines
@@ -120,7 +122,7 @@ def _vanished(lake: Lake, settings: Settings, even_all: bool) -> tuple[list[Mani
 )
 def replay_quarantine(
     table: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="Of this raw table only.", **one_of(raw_tables))
+        str | None, typer.Option(metavar="TABLE", help="Only in this raw table.", **one_of(raw_tables))
     ] = None,
     reason: Annotated[
         list[str] | None,

@@ -21,7 +21,7 @@ app = typer.Typer()
 @app.command(rich_help_panel=CHECK, epilog=examples("doctor"))
 @when_interrupted("run it again")
 def doctor() -> int:
-    """Check that all is here that a run needs, a line each; the exit code counts the problems."""
+    """Check everything that a run needs, one line each; the exit code is the number of problems."""
     from opensky_assets.jobs.doctor import doctor as run
 
     return run(say)
@@ -39,9 +39,9 @@ def settings() -> int:
 @app.command(rich_help_panel=CHECK, epilog=examples("probe", "probe --hour 2022-06-27-05"))
 @when_interrupted("its scratch lake is removed, nothing else was changed")
 def probe(
-    endpoint: Annotated[str, typer.Option(help="The S3 server.")] = "https://s3.opensky-network.org",
-    bucket: Annotated[str, typer.Option(help="The bucket there.")] = "data-samples",
-    hour: Annotated[str, typer.Option(help="The hour, as 2022-06-27-04.")] = "2022-06-27-04",
+    endpoint: Annotated[str, typer.Option(metavar="URL", help="The S3 server.")] = "https://s3.opensky-network.org",
+    bucket: Annotated[str, typer.Option(metavar="BUCKET", help="The bucket on this server.")] = "data-samples",
+    hour: Annotated[str, typer.Option(metavar="HOUR", help="The hour, as 2022-06-27-04.")] = "2022-06-27-04",
 ) -> int:
     """List OpenSky's public bucket and ingest one hour of it into a scratch lake."""
     from opensky_assets.jobs.probe import probe as run
@@ -53,26 +53,39 @@ def probe(
 @when_interrupted("this measurement is not kept, earlier ones stay; run the same command again")
 def benchmark(
     table: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="By default states, if there are any.", **one_of(raw_tables))
+        str | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Raw table to read; by default state_vectors, if the source has any.",
+            **one_of(raw_tables),
+        ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="FILES", callback=at_least(1), help="By default OPENSKY_FILE_LIMIT, else 50."),
+        typer.Option(
+            metavar="FILES",
+            callback=at_least(1),
+            help="Objects of the largest scenario; by default OPENSKY_FILE_LIMIT, else 50.",
+        ),
     ] = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(metavar="|".join(ENGINES), help="Can be given twice.", **one_of(lambda: ENGINES)),
+        typer.Option(metavar="|".join(ENGINES), help="What computes; can be given twice.", **one_of(lambda: ENGINES)),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", callback=at_least(1), help="By default OPENSKY_WORKERS, else all cores."),
+        typer.Option(
+            metavar="N",
+            callback=at_least(1),
+            help="Processes that read objects; by default OPENSKY_WORKERS, else all cores.",
+        ),
     ] = None,
     repeats: Annotated[
         int | None, typer.Option(metavar="N", callback=at_least(1), help="Runs of each scenario, by default 3.")
     ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Drop the files from the page cache before each run.")] = False,
     repeat_files: Annotated[
-        bool, typer.Option("--repeat-files", help="Read files again where there are too few.")
+        bool, typer.Option("--repeat-files", help="Read files several times if there are too few.")
     ] = False,
 ) -> int:
     """Measure the ingest of 5 objects, and of 20 %, 50 % and 100 % of the file limit."""

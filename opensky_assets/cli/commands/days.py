@@ -60,10 +60,10 @@ def materialize(
     first: FirstDay,
     last: LastDay,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Also read again what an older contract or version wrote.")
+        bool, typer.Option("--refresh", help="Also read objects again whose rows an older version wrote.")
     ] = False,
 ) -> int:
-    """Bring days into the lake, with everything made of them."""
+    """Bring days into the lake, with everything made from them."""
     from opensky_assets.calendar import parse_range
     from opensky_assets.jobs.materialize import materialize as run
     from opensky_assets.settings import load_settings
@@ -88,11 +88,11 @@ def backfill(
     chunk: Annotated[
         int | None,
         typer.Option(
-            metavar="DAYS", callback=at_least(1), help="A run for so many days at a time; by default one run for all."
+            metavar="DAYS", callback=at_least(1), help="The most days of one run; by default one run for all."
         ),
     ] = None,
 ) -> int:
-    """Like materialize, but only for what is missing; it goes on where it was interrupted."""
+    """Like materialize, but only for what is missing; it continues where it was interrupted."""
     from opensky_assets.calendar import parse_range
     from opensky_assets.jobs.materialize import backfill as run
     from opensky_assets.settings import load_settings

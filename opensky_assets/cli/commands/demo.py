@@ -36,7 +36,9 @@ def demo() -> int:
         settings = load_settings()
         store = open_source(settings)
         if not isinstance(store, LocalStore):
-            raise SettingsError(f"OPENSKY_SOURCE={settings.source.uri}: the demo writes its own bucket, into a folder")
+            raise SettingsError(
+                f"OPENSKY_SOURCE={settings.source.uri}: the demo writes its own bucket and needs a folder"
+            )
         last = DEMO_START + timedelta(days=DEMO_DAYS - 1)
 
         step = "1 of 3, simulate a bucket"
@@ -48,7 +50,7 @@ def demo() -> int:
         say_plan(settings, DEMO_START, last)
 
         step = "3 of 3, materialize"
-        say(f"\nStep {step}: objects to raw tables, joins, marts, as `dagster asset materialize` does")
+        say(f"\nStep {step}: make raw, joined and mart tables of the objects, as `dagster asset materialize` does")
         code = materialize(Path.cwd(), settings, DEMO_START, last)
     except (LakeError, SourceError, SettingsError) as failure:
         error(f"\nThe demo failed in step {step}: {failure}")

@@ -39,30 +39,31 @@ def collect(
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only show which polls the credits of a day pay for.")] = False,
-    used: Annotated[
-        int, typer.Option(metavar="CREDITS", callback=at_least(0), help="Credits that are used today already.")
-    ] = 0,
+    used: Annotated[int, typer.Option(metavar="CREDITS", callback=at_least(0), help="Credits already used today.")] = 0,
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Without an account: 400 credits a day, under OpenSky's terms.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Poll each region once.")] = False,
     duration: Annotated[
-        int | None, typer.Option(metavar="SECONDS", callback=at_least(1), help="End after so long.")
+        int | None, typer.Option(metavar="SECONDS", callback=at_least(1), help="Stop after this time.")
     ] = None,
     flights: Annotated[
-        bool, typer.Option("--flights", help="Also yesterday's flights (OPENSKY_API_AIRPORTS or all), each day.")
+        bool,
+        typer.Option(
+            "--flights", help="Also request yesterday's flights each day (all, or those of OPENSKY_API_AIRPORTS)."
+        ),
     ] = False,
     replay: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Ask no API: send the recorded polls, hourly files and flights of a folder."
+            metavar="FOLDER", help="Send the recorded polls, hourly files and flights of a folder, without the API."
         ),
     ] = None,
     speed: Annotated[
-        str, typer.Option(metavar="X", callback=_speed, help="Recorded seconds that a replay sends in one, or max.")
+        str, typer.Option(metavar="X", callback=_speed, help="Speed of a replay: recorded seconds a second, or max.")
     ] = "1",
 ) -> int:
-    """Poll OpenSky's API by region within its credits, into landing objects or Kafka."""
+    """Poll OpenSky's API by region within its credits; the states go to a landing or to Kafka."""
     from opensky_assets.jobs.collect import Ask, replay_folder, show_plan
     from opensky_assets.jobs.collect import collect as run
     from opensky_assets.settings import load_settings

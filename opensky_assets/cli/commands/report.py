@@ -28,7 +28,7 @@ def report(
         bool, typer.Option("--open", help="Open it in the browser, served on 127.0.0.1 until Ctrl-C.")
     ] = False,
 ) -> int:
-    """Make the page of a day or a range, one HTML file that opens offline, and print where it is."""
+    """Make the report of a day or a range, one HTML file that opens offline, and print its path."""
     from opensky_assets.jobs.show_report import ReportError, choose_range
     from opensky_assets.jobs.show_report import report as run
     from opensky_assets.lake import open_lake

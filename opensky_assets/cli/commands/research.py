@@ -24,17 +24,20 @@ SHOWN_STATES = ("time", "icao24", "callsign", "lat", "lon", "baroaltitude", "vel
 app = typer.Typer()
 
 First = Annotated[str, typer.Option("--from", metavar="TIME", help="From this UTC time or day, as 2022-06-25T08:00.")]
-Last = Annotated[str, typer.Option("--to", metavar="TIME", help="To this time, excluded, or this day, included.")]
+Last = Annotated[str, typer.Option("--to", metavar="TIME", help="To this time (excluded) or this day (included).")]
 Style = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="|".join(FORMATS), help="By default a table, or as --out ends.", **one_of(lambda: FORMATS)
+        "--format",
+        metavar="|".join(FORMATS),
+        help="By default a table, or as the name of --out ends.",
+        **one_of(lambda: FORMATS),
     ),
 ]
-Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer there.")]
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer to this file.")]
 MaxAge = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Leave out positions that were older than this at their time; 15 is usual."),
+    typer.Option(metavar="SECONDS", help="Leave out states whose position is older than this; 15 is usual."),
 ]
 
 
@@ -50,7 +53,10 @@ def flights(
     first: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Last seen from this UTC time on.")
     ] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before this time, or on this day.")] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Last seen before this time, or up to this day (included)."),
+    ] = None,
     airline: Annotated[
         str | None, typer.Option(metavar="NAME", help="An ICAO code, as SWR, or an operator's name.")
     ] = None,
@@ -60,7 +66,7 @@ def flights(
     style: Style = None,
     out: Out = None,
 ) -> int:
-    """Flights of a day or a range, of an airline, from or to an airport."""
+    """Show the flights of a day or a range, of an airline, from or to an airport."""
     from opensky_assets import research
 
     def ask() -> Answer:
@@ -81,7 +87,7 @@ def track(
     style: Style = None,
     out: Out = None,
 ) -> int:
-    """The positions of one aircraft in the order of time."""
+    """Show the positions of one aircraft in the order of time."""
     from opensky_assets import research
 
     def ask() -> Answer:
@@ -104,7 +110,7 @@ def states(
     style: Style = None,
     out: Out = None,
 ) -> int:
-    """The states of all aircraft within a box."""
+    """Show the states of all aircraft within a box."""
     from opensky_assets import research
 
     def ask() -> Answer:

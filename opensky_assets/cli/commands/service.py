@@ -22,14 +22,14 @@ app = typer.Typer()
 @app.command(cls=PassedOn, rich_help_panel=SERVICE)
 @when_interrupted("the Dagster UI is down, its history stays")
 def dev(ctx: typer.Context) -> int:
-    """The Dagster UI on 127.0.0.1:3000; further arguments go to `dagster dev`."""
+    """Run the Dagster UI on 127.0.0.1:3000; further arguments go to `dagster dev`."""
     from opensky_assets.jobs.service import dev as run
 
     return run(Path.cwd(), ctx.args)
 
 
 @app.command(rich_help_panel=SERVICE, epilog=examples("start", "start --port 3001"))
-@when_interrupted("what had been started is stopped again")
+@when_interrupted("the parts that were started are stopped again")
 def start(port: Port = WEB_PORT) -> int:
     """Start webserver, daemon and code server in the background, and check each."""
     from opensky_assets.jobs.service import start as run
@@ -40,7 +40,7 @@ def start(port: Port = WEB_PORT) -> int:
 @app.command(rich_help_panel=SERVICE, epilog=examples("status"))
 @when_interrupted(READS_ONLY)
 def status() -> int:
-    """Show how each part of the service is. Exit code 0: all well, 1: trouble, 3: it does not run."""
+    """Show the state of each part of the service. Exit code 0: all well, 1: a problem, 3: nothing runs."""
     from opensky_assets.jobs.service import status as run
 
     return run(Path.cwd())
@@ -49,7 +49,7 @@ def status() -> int:
 @app.command(rich_help_panel=SERVICE, epilog=examples("stop"))
 @when_interrupted("run it again until it says that all parts are stopped")
 def stop() -> int:
-    """Stop the service; a run that does not end within 20 s is killed, and run again after the next start."""
+    """Stop the service. A run that does not end within 20 s is killed; it runs again after the next start."""
     from opensky_assets.jobs.service import stop as run
 
     return run(Path.cwd())
@@ -72,10 +72,12 @@ def _split(text: str) -> tuple[str, int]:
 @when_interrupted("this part of the service is down")
 def serve(
     part: Annotated[str, typer.Argument(metavar="PART", help=f"One of {', '.join(SERVED)}.", **one_of(lambda: SERVED))],
-    host: Annotated[str, typer.Option(help="The address where it listens.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="HOST", help="The address where it listens.")] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(callback=check_port, help="By default 4266 for the code server, 3000 for the webserver."),
+        typer.Option(
+            metavar="PORT", callback=check_port, help="By default 4266 for the code server, 3000 for the webserver."
+        ),
     ] = None,
     code: Annotated[
         str, typer.Option(metavar="HOST:PORT", callback=_address, help="Where the code server listens.")
@@ -91,7 +93,7 @@ def serve(
 @app.command(rich_help_panel=SERVICE, epilog=examples("home"))
 def home(
     moved: Annotated[
-        bool, typer.Option("--moved", help="The lake was moved: make its history that of the new place.")
+        bool, typer.Option("--moved", help="After you moved the lake: connect this history to its new place.")
     ] = False,
 ) -> int:
     """Print the DAGSTER_HOME of the lake, for dagster and dg: export DAGSTER_HOME=$(opensky-assets home)"""
@@ -99,6 +101,6 @@ def home(
 
     found = dagster_home(Path.cwd(), moved=moved)
     if moved:
-        announce(f"the history in {found} is now that of the lake {move_history(found)}")
+        announce(f"the history in {found} now belongs to the lake {move_history(found)}")
     say(str(found))
     return 0

@@ -32,7 +32,7 @@ def automation(
                 dg.define_asset_job("aircraft_tables", dg.AssetSelection.assets(AIRCRAFT_DATABASE.name)),
                 "0 5 * * 1",
                 status,
-                "Each Monday, also where the source has announced nothing",
+                "Each Monday, also if no new object has arrived",
             ),
             weekly(
                 "benchmark_weekly",

@@ -40,7 +40,7 @@ def failure_alerts(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         since = datetime.now(UTC) - timedelta(hours=settings.alerts.quiet_hours)
         alike = instance.get_runs(dg.RunsFilter(tags={ALERT_TAG: alert.cause}, updated_after=since))
         if any(told.tags.get(ALERTED_TAG) == told.run_id for told in alike):
-            context.log.info(f"already told: {alert.title}")
+            context.log.info(f"alert already sent: {alert.title}")
             return
         context.log.error(alert.text)
         # Marked only when it is out, so that the next failure tells what could not be sent now.

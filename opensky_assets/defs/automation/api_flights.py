@@ -22,7 +22,7 @@ it too."""
 
 
 class ApiFlightsConfig(dg.Config):
-    again: bool = Field(False, description="Also ask for what is landed already")
+    again: bool = Field(False, description="Also request what is stored already")
 
 
 @dg.op
@@ -70,7 +70,7 @@ def api_flights_job() -> dg.JobDefinition:
 
     @dg.job(
         partitions_def=DAILY,
-        description=f"One day's flights, from OpenSky's API into the source, below flights_api/. {TERMS}",
+        description=f"Stores one day's flights from OpenSky's API in the source, below flights_api/. {TERMS}",
     )
     def api_flights() -> None:
         land_api_flights()
@@ -87,8 +87,8 @@ def api_flights_nightly(job: dg.JobDefinition, status: dg.DefaultScheduleStatus)
         execution_timezone="UTC",
         default_status=status,
         description=(
-            "Yesterday's flights, each day at 06:00 UTC; and what the day before lacks, where OpenSky was late or the "
-            f"run failed. {TERMS}"
+            "Requests yesterday's flights, each day at 06:00 UTC, and what is missing of the day before, if OpenSky "
+            f"was late or the run failed. {TERMS}"
         ),
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:

@@ -49,7 +49,7 @@ def data_pipeline(daily: Sequence[dg.AssetKey], status: dg.DefaultScheduleStatus
     job = dg.define_asset_job(
         "opensky_data_pipeline",
         selection=dg.AssetSelection.assets(*daily),
-        description="Takes days through the raw, core, mart and report assets; a range of days is one run",
+        description="Makes all daily raw, core, mart and report assets of its days; a range of days is one run",
     )
 
     @dg.schedule(
@@ -58,7 +58,7 @@ def data_pipeline(daily: Sequence[dg.AssetKey], status: dg.DefaultScheduleStatus
         cron_schedule="0 8 * * *",  # two hours behind the landing of the API's flights
         execution_timezone="UTC",
         default_status=status,
-        description="Yesterday, every day at 08:00 UTC, if something of it is due and no other run works on it",
+        description="Makes yesterday, every day at 08:00 UTC, if something of it is due and no other run works on it",
     )
     def pipeline(context: dg.ScheduleEvaluationContext, opensky: OpenSkyResource) -> dg.RunRequest | dg.SkipReason:
         day = (context.scheduled_execution_time.date() - timedelta(days=1)).isoformat()

@@ -41,7 +41,7 @@ class IngestBenchmarkConfig(dg.Config):
     kinds={"parquet", "polars", "spark"},
     code_version=CODE_VERSION,
     description=(
-        "5, 20 %, 50 % and 100 % of OPENSKY_FILE_LIMIT objects of the source, ingested into scratch lakes. "
+        "Ingests 5 objects, and 20 %, 50 % and 100 % of OPENSKY_FILE_LIMIT objects, into scratch lakes. "
         + BENCHMARK_RUNS.description
     ),
     metadata=table_metadata(BENCHMARK_RUNS),
@@ -107,7 +107,7 @@ def _regression(found: list[Comparison]) -> dg.AssetCheckResult:
     kinds={"html", "matplotlib"},
     deps=[ingest_benchmark],
     code_version=CODE_VERSION,
-    description="The newest benchmark and its history as a page that opens offline, its figures as pictures beside it.",
+    description="The newest benchmark and its history: a page that opens offline, and its figures as pictures.",
 )
 def benchmark_report(context: dg.AssetExecutionContext, opensky: OpenSkyResource) -> dg.MaterializeResult:
     lake = opensky.open_lake()

@@ -60,8 +60,8 @@ def reconciled(
     pool="spark",
     code_version=CORE_FLIGHTS.version,
     description=(
-        f"{CORE_FLIGHTS.description} Those that gave way are in superseded_flights. A run also makes the day before "
-        "and the day after anew, where they were made before and its flights reach them."
+        f"{CORE_FLIGHTS.description} Superseded ones are in superseded_flights. A run also makes the day before "
+        "and the day after again, if they are in the lake and its flights change them."
     ),
     metadata={
         **table_metadata(CORE_FLIGHTS),

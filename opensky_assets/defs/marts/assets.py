@@ -19,6 +19,7 @@ from opensky_assets.schemas.tables import project
 from opensky_assets.transforms.dbt_outcome import DbtStopped, DbtTest
 from opensky_assets.transforms.dbt_sources import tables_behind
 from opensky_assets.transforms.marts import MartsReport, build_marts
+from opensky_assets.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +53,10 @@ def _neighbours(before: int, after: int) -> str:
     """What the description says of a mart of which a day is made of days around it."""
     if not before and not after:
         return ""
-    around = [f"{n} day{'s' if n > 1 else ''} {where}" for n, where in ((after, "before"), (before, "after")) if n]
+    around = [f"{f'{n} days' if n > 1 else 'day'} {where}" for n, where in ((after, "before"), (before, "after")) if n]
     return (
-        f" A run over some days also refreshes the {' and the '.join(around)} them, which are made of them too, and "
-        "materializes those that changed: also days without rows of their own upstream."
+        f" A run also refreshes the {' and the '.join(around)} its days, since their rows need its days too, and "
+        "materializes those that changed, also days without rows upstream."
     )
 
 
@@ -92,7 +93,7 @@ def staging_specs() -> list[dg.AssetSpec]:
 
 def _told(model: Model) -> str:
     window = (model.before, model.after)
-    around = f", from {model.before} days before to {model.after} days after" if any(window) else ""
+    around = f", from {plural(model.before, 'day')} before to {plural(model.after, 'day')} after" if any(window) else ""
     return f"Reads {', '.join([*model.sources, *model.refs]) or 'nothing of the lake'}{around} ({model.file})."
 
 

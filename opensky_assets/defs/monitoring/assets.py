@@ -19,8 +19,8 @@ MOST_TOLD = 20
     kinds={"parquet"},
     code_version="1",
     description=(
-        "Every record of the lake reads, every file that it names is there with its bytes and rows, the counts add up: "
-        "what `opensky-assets verify` proves. Repairs nothing."
+        "Checks the whole lake as `opensky-assets verify` does: every manifest can be read, every file is there with "
+        "its bytes and rows, the counts add up. Repairs nothing."
     ),
     check_specs=[
         dg.AssetCheckSpec("lake_is_sound", asset="lake_verification", description="`verify` finds no problem"),

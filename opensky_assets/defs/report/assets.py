@@ -36,7 +36,9 @@ def _metadata(lake: Lake, pages_url: str, report: Report, thumbnail: bool) -> di
 
 
 class DailyReportConfig(dg.Config):
-    every_day: bool = Field(False, description="A run over several days: a page for each, not just for the last one")
+    every_day: bool = Field(
+        False, description="In a run over several days, make a page for each day, not only for the last"
+    )
 
 
 @dg.asset(
@@ -46,8 +48,8 @@ class DailyReportConfig(dg.Config):
     deps=UPSTREAM,
     code_version=CODE_VERSION,
     description=(
-        "One day as a page that opens offline, its figures as pictures beside it. A run over several days makes the "
-        "page of the last one that has data, or of each with `every_day`."
+        "The report of one day: a page that opens offline, and its figures as pictures. A run over several days makes "
+        "the page of the last day that has data, or of each day with `every_day`."
     ),
 )
 def daily_report(
@@ -79,7 +81,7 @@ class RangeReportConfig(dg.Config):
     kinds={"html", "matplotlib"},
     deps=UPSTREAM,
     code_version=CODE_VERSION,
-    description="A range of days, by default all that the lake has, as a page that opens offline.",
+    description="The report of a range of days, by default all days of the lake: a page that opens offline.",
 )
 def range_report(
     context: dg.AssetExecutionContext, config: RangeReportConfig, opensky: OpenSkyResource, monitor: MonitorResource
@@ -91,7 +93,7 @@ def range_report(
                 raise dg.Failure(f"{name}: {day!r} is not a day: write it as 2022-06-25", allow_retries=False)
         days = days_between(lake, config.first or "0000", config.last or "9999")
         if not days:
-            raise dg.Failure("the lake has nothing of these days: materialize them first", allow_retries=False)
+            raise dg.Failure("the lake has no data of these days: materialize them first", allow_retries=False)
         first, last = config.first or days[0], config.last or days[-1]
         with monitor.measure() as measured:
             report = build_report(lake, first, last)

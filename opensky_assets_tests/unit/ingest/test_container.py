@@ -129,7 +129,7 @@ def test_what_is_wrong_with_the_tar_is_said():
         read(CSV)
     with pytest.raises(DamagedContainer, match=r"x\.csv\.gz.*y\.csv"):
         read(DAMAGED["tar with two tables"])
-    with pytest.raises(DamagedContainer, match=r"goes on behind its end mark"):
+    with pytest.raises(DamagedContainer, match=r"has data after its end mark"):
         read(DAMAGED["tar with an early end mark"])
     with pytest.raises(DamagedContainer, match=r"x\.csv .*goes on"):
         read(DAMAGED["tar of csv told too short, within its last block"])

@@ -200,7 +200,7 @@ def test_an_aircraft_table_over_the_limit_shows_which_records_broke(tmp_path):
     key = "metadata/aircraftDatabase.csv"
     held = lake.held("aircraft_database")[key]
     assert held.reason == Reason.OVER_QUARANTINE_LIMIT
-    assert held.message.startswith(f"{key}: 3 of 5 records are broken, more than OPENSKY_QUARANTINE_LIMIT=0.05")
+    assert held.message.startswith(f"{key}: 3 of 5 records break the contract, more than OPENSKY_QUARANTINE_LIMIT=0.05")
     assert held.quarantine_file.path.endswith("-held.parquet")
     records = pq.read_table(lake.path(held.quarantine_file.path)).to_pylist()
     assert [(r["object"], r["line_number"], r["reason"]) for r in records] == [

@@ -120,7 +120,7 @@ def test_what_the_disk_cannot_hold_is_refused_before_a_byte_is_read(
     needed = lake_bytes(due)
     assert needed == pytest.approx(sum(o.source.size * plan.lake_bytes_per_source_byte(o.table) for o in due), abs=1)
     monkeypatch.setattr(LocalFiles, "free_bytes", lambda self: needed - 1)
-    with pytest.raises(LakeError, match=r"GB free: free some, set OPENSKY_LAKE"):
+    with pytest.raises(LakeError, match=r"GB free: free some space, set OPENSKY_LAKE"):
         sync(bucket)
     assert not lake_of(bucket).path("raw").exists()
     monkeypatch.setattr(LocalFiles, "free_bytes", lambda self: needed)

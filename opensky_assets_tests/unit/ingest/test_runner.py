@@ -129,7 +129,7 @@ def test_a_killed_worker_ends_the_run_with_one_message_and_the_next_run_goes_on(
     lake = LocalLake.at(tmp_path / "lake")
     monkeypatch.setattr(runner, "SMALL_BYTES", 0)
     settings = Settings(_env_file=None, workers=2)
-    with pytest.raises(runner.WorkerDied, match=r"killed, most often for want of memory.*OPENSKY_WORKERS"):
+    with pytest.raises(runner.WorkerDied, match=r"killed, most often since memory ran out.*OPENSKY_WORKERS"):
         sync_days(FLIGHTS, DAYS, DeadlyStore(LocalStore(bucket)), lake, settings, TODAY, lambda text: None)
     assert not lake.path("_staging").exists()
     sync(bucket, lake, 2)

@@ -134,7 +134,7 @@ def test_credits_are_never_overdrawn_by_retries(server: OpenSkyServer) -> None:
     made = collector(server, FakeClock(NOW), budget=2)
     server.faults.extend([(503, {}, b"")] * 50)
     made.run_once()
-    assert len(server.requests) == 2 and "pay for no further try" in lines_of(made)[-1]
+    assert len(server.requests) == 2 and "too few credits are left for a retry" in lines_of(made)[-1]
 
 
 def test_what_would_not_pass_ends_it(server: OpenSkyServer) -> None:
@@ -201,18 +201,18 @@ def test_a_bucket_in_trouble_is_waited_for(tmp_path: Path) -> None:
     LandingSink(store, clock.wait, lines.append).put("a", b"x")
     assert (clock.waits, len(lines), (tmp_path / "a").read_bytes()) == ([5, 5, 5], 3, b"x")
     store.troubles.append(1)
-    with pytest.raises(SinkError, match="b was not landed before the end: the bucket has trouble"):
+    with pytest.raises(SinkError, match="b was not stored before the end: the bucket has trouble"):
         LandingSink(store, FakeClock(NOW, NOW).wait, lines.append).put("b", b"x")
 
 
 def test_real_and_simulated_answers_have_landings_of_their_own(tmp_path: Path) -> None:
     settings = load_settings(source=str(tmp_path / "s"), lake=str(tmp_path / "l"), landing=str(tmp_path / "landing"))
     open_landing_of(settings, simulated=True)
-    with pytest.raises(SourceError, match="has simulated answers and these are real: set OPENSKY_LANDING"):
+    with pytest.raises(SourceError, match="has simulated responses, but these are real: set OPENSKY_LANDING"):
         open_landing_of(settings, simulated=False)
     other = load_settings(source=str(tmp_path / "s"), lake=str(tmp_path / "l"), landing=str(tmp_path / "other"))
     open_landing(other).put("states/x", b"")
-    with pytest.raises(SourceError, match="has real answers and these are simulated"):
+    with pytest.raises(SourceError, match="has real responses, but these are simulated"):
         open_landing_of(other, simulated=True)
 
 

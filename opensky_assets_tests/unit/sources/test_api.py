@@ -80,7 +80,7 @@ def test_trouble_passes(server: OpenSkyServer, fault: object) -> None:
     told: list[str] = []
     assert client(server, timeout=20, report=told.append).flights_all(BEGIN, END) == ANSWER
     assert len(server.requests) == 3
-    assert len(told) == 2 and "again in" in told[0]
+    assert len(told) == 2 and "retry in" in told[0]
 
 
 def test_a_token_server_in_trouble_is_waited_for(server: OpenSkyServer) -> None:

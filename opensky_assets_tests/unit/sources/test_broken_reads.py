@@ -121,7 +121,7 @@ def test_a_read_has_a_limit_in_all(server: Server, monkeypatch: pytest.MonkeyPat
     with server.store.open(ITEM) as body:
         assert body.read(10) == BODY[:10]
         time.sleep(2.1)
-        with pytest.raises(ObjectGone, match=r"not through after 2 s"):
+        with pytest.raises(ObjectGone, match=r"not complete after 2 s"):
             body.read()
 
 
