@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -77,13 +77,14 @@ def make_whole_lake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 # --- YAML ---------------------------------------------------------------------------------------------------------
 
 
-def sources_yaml(described: bool = True) -> str:
-    """All sources as the YAML file that dbt reads, with their columns unless not `described`: a run needs the names
-    alone, and dbt looks at each column."""
+def sources_yaml(only: Collection[str] | None = None) -> str:
+    """All sources as the YAML file that dbt reads, with their columns; or the names alone of those in `only`, which is
+    what a run needs: dbt looks at each source and column."""
     import yaml
 
     tables = [*(_described(table) for table in lake_tables()), _counts()]
-    tables = tables if described else [{"name": table["name"]} for table in tables]
+    if only is not None:
+        tables = [{"name": table["name"]} for table in tables if table["name"] in only]
     about = "The tables of the lake. A run of Dagster reads exactly the files that it may; dbt by hand all."
     document = {"version": 2, "sources": [{"name": LAKE, "schema": LAKE, "description": about, "tables": tables}]}
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from opensky_assets.schemas.dbt_project import Project
 from opensky_assets.transforms.dbt_sources import SOURCES_FILE, sources_yaml
 
 NOT_COPIED = ("target", "logs", ".git", ".user.yml")
+PARSED = (".sql", ".py", ".yml", ".yaml", ".md")
+"""The files that dbt looks for names in."""
 
 
 def stage_project(project: Project, to: Path) -> Path:
@@ -27,8 +30,16 @@ def stage_project(project: Project, to: Path) -> Path:
         (to / file).unlink(missing_ok=True)
     for file in {entry.file for name, entry in project.files.entries.items() if name in project.problems}:
         _without_models(to / file, project)
-    (to / project.files.model_folders[0] / SOURCES_FILE).write_text(sources_yaml(described=False), encoding="utf-8")
+    sources = to / project.files.model_folders[0] / SOURCES_FILE
+    sources.unlink(missing_ok=True)
+    sources.write_text(sources_yaml(_words(to)), encoding="utf-8")
     return to
+
+
+def _words(folder: Path) -> set[str]:
+    """All words of a project's files: a source that stands nowhere is none that it reads."""
+    files = (path for path in folder.rglob("*") if path.suffix in PARSED and path.is_file())
+    return {word for path in files for word in re.findall(r"\w+", path.read_text(encoding="utf-8", errors="replace"))}
 
 
 def _without_models(path: Path, project: Project) -> None:

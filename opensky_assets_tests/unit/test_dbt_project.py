@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from opensky_assets.schemas.tables import (
 )
 from opensky_assets.schemas.types import type_of
 from opensky_assets.transforms.dbt_sources import sources_yaml
+from opensky_assets.transforms.dbt_staging import stage_project
 from opensky_assets.transforms.mart_days import days_held, days_of_tests, neighbours_of
 from opensky_assets_tests.dbt_models import OWN_MARTS, copy_project
 
@@ -70,6 +73,28 @@ def test_the_sources_of_the_project_are_the_tables_of_the_lake() -> None:
     assert written == sources_yaml(), (
         "models/lake.yml is behind: opensky-assets tables --dbt > dbt_project/models/lake.yml"
     )
+
+
+def test_a_run_has_the_sources_that_the_project_names(tmp_path: Path) -> None:
+    """Wherever the name stands: dbt parses also what no run asks for."""
+    note = {"analyses/note.sql": "select * from {{ source('lake', 'raw_flights') }}"}
+    found = read(copy_project(tmp_path / "project", note))
+    staged = stage_project(found, tmp_path / "staged")
+    (source,) = yaml.safe_load((staged / "models" / "lake.yml").read_text())["sources"]
+    named = {table["name"] for table in source["tables"]}
+    read_there = {source for model in found.models.values() for source in model.sources}
+    assert {"raw_flights", "enriched_flights", "counts"} <= {"raw_flights", *read_there} <= named
+    assert "raw_state_vectors" not in named and all(table.keys() == {"name"} for table in source["tables"])
+
+
+def test_a_run_of_dbt_loads_neither_settings_nor_contracts() -> None:
+    """They take a second of each run; dbt by hand alone needs them."""
+    code = "import sys, opensky_assets.jobs.dbt_plugin; print(*(name for name in sys.modules if 'opensky' in name))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    loaded = done.stdout.split()
+    assert "opensky_assets.lake" in loaded
+    unwanted = {"settings", "schemas", "datasets", "transforms"}
+    assert unwanted.isdisjoint(name.split(".")[1] for name in loaded if "." in name)
 
 
 def test_contracts_are_enforced_and_the_matrix_is_as_large_as_its_words_say() -> None:
