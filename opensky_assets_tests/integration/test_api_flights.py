@@ -101,7 +101,7 @@ def test_flights_that_are_not_there_yet_are_waited_for(
     full, night, later = server.answers, date(2022, 6, 26), date(2022, 6, 27)
     store, every = LocalStore(tmp_path), 4 if airports else 12
     server.answers = lambda path, asked: None
-    with pytest.raises(NotYet, match=f"{every} of {every} answers for 2022-06-25 .* from 2022-06-27 on"):
+    with pytest.raises(NotYet, match=f"{every} of {every} responses for 2022-06-25 .* from 2022-06-27 on"):
         land_flights(client(server), store, DAY, night, say, airports)
     assert list(tmp_path.rglob("*.gz")) == []
     server.answers = full  # the last window of the world has none
