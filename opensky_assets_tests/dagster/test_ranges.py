@@ -10,6 +10,8 @@ import pytest
 from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_aircraft, write_list
 
+pytestmark = pytest.mark.slow
+
 RANGE = ("2020-01-01", "2020-01-06")
 
 

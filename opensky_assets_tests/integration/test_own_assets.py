@@ -23,6 +23,8 @@ from opensky_assets_tests.dagster.conftest import Platform
 from opensky_assets_tests.flight_lists import flight, write_list
 from opensky_assets_tests.own_assets import BY_TYPECODE, DAYS, OWN, fill, made, require_own_tables, rows_of
 
+pytestmark = pytest.mark.slow
+
 SECRET = "not-to-be-shown-0815"
 
 

@@ -17,7 +17,10 @@ from opensky_assets.report.page import page
 from opensky_assets_tests.chromium import BROWSER, Chromium, chromium
 from opensky_assets_tests.report_data import busy_day, busy_range
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here (Debian: apt-get install chromium)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here (Debian: apt-get install chromium)"),
+]
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 FORMULA = '=HYPERLINK("http://evil.example")'

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from opensky_assets.checks.raw import broken_laws
 from opensky_assets.ingest.sync import sync_days
@@ -18,6 +19,8 @@ from opensky_assets.settings import load_settings
 from opensky_assets.storage.objects import LocalStore
 from opensky_assets_tests.lakes import LocalLake
 from opensky_assets_tests.state_files import epoch, state, write_hour
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY, TODAY = "2022-06-20", date(2022, 7, 1)

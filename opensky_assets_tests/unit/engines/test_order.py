@@ -20,6 +20,8 @@ from opensky_assets.transforms.inputs import Work
 from opensky_assets_tests.lakes import LocalLake, write_days
 from opensky_assets_tests.state_files import epoch
 
+pytestmark = pytest.mark.slow
+
 DAY = "2019-05-06"
 SNAPSHOT = "2019-05"
 AIRCRAFT = 617_000

@@ -41,6 +41,7 @@ def duck() -> Iterator[ibis.backends.duckdb.Backend]:
     connection.disconnect()
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.one_of(records(most=12), records(least=40)), wanted_days)
 def test_any_records_give_what_the_rules_say(duck, found, days):
