@@ -16,6 +16,7 @@ import pytest
 
 from opensky_assets.definitions import build_definitions
 from opensky_assets.resources.opensky import OpenSkyResource
+from opensky_assets.schemas.tables import project
 from opensky_assets.sources.simulate import simulate
 from opensky_assets_tests.commands import ROOT, Place
 from opensky_assets_tests.flight_lists import flight, write_list
@@ -66,7 +67,9 @@ def test_dg_and_dagster_list_the_same_assets(shell: Shell) -> None:
     expected = {key.to_user_string() for key in build_definitions(OpenSkyResource()).resolve_all_asset_keys()}
     listed = json.loads(shell("dg", "list", "defs", "--json"))
     assert {asset["asset_key"] for asset in listed["assets"]} == expected
-    assert set(shell("dagster", "asset", "list", *MODULE).split()) == expected
+    # Dagster lists what a run can make: not the models between, which are there to be seen.
+    between = {model.name for model in project().staging}
+    assert set(shell("dagster", "asset", "list", *MODULE).split()) == expected - between
 
 
 def test_a_day_by_dagster_and_a_day_by_dg_and_the_rest_by_backfill(shell: Shell) -> None:
