@@ -105,7 +105,7 @@ def test_another_lake_is_refused_in_one_line(place: Place, postgres: Postgres) -
     assert refused.returncode == 1, refused.stdout
     assert refused.stdout.splitlines()[-1] == (
         "opensky-assets start: the history in PostgreSQL, database postgres at 127.0.0.1 belongs to the lake "
-        f"{place.lake}, not of {place.folder}/another: give this lake a database of its own, or set OPENSKY_LAKE back; "
+        f"{place.lake}, not to {place.folder}/another: give this lake a database of its own, or set OPENSKY_LAKE back; "
         "if you moved that lake to here, run `opensky-assets home --moved`"
     )
     assert postgres.password not in refused.stdout + own.stdout
