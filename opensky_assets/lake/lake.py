@@ -150,19 +150,22 @@ class Lake:
     def claim(self, source_uri: str, kind: str, landing_uri: str | None = None) -> None:
         """Record the source, and its landing where there is one, on first use. Raises `LakeError` where the lake
         belongs to others."""
-        if self._claim() is None:
+        known = self._claim()
+        if known is None:
             landing = {"landing": landing_uri} if landing_uri else {}
             self.files.put_first(json.dumps({"uri": source_uri, "kind": kind, **landing}, indent=1), CLAIM)
-        self.require_source(source_uri, kind, landing_uri)
-        if landing_uri and "landing" not in (self._claim() or {}):
-            self._claim_landing(landing_uri)
-            self.require_source(source_uri, kind, landing_uri)
+            known = self._claim()
+        assert known is not None
+        self._require(known, source_uri, kind, landing_uri)
+        if landing_uri and "landing" not in known:
+            self._require(self._claim_landing(landing_uri), source_uri, kind, landing_uri)
 
     def require_source(self, source_uri: str, kind: str, landing_uri: str | None = None) -> None:
         """Raise `LakeError` where the lake belongs to another source or landing; one that belongs to none stays so."""
-        known = self._claim()
-        if known is None:
-            return
+        if (known := self._claim()) is not None:
+            self._require(known, source_uri, kind, landing_uri)
+
+    def _require(self, known: dict[str, str], source_uri: str, kind: str, landing_uri: str | None) -> None:
         if (known["uri"], known["kind"]) != (source_uri, kind):
             raise LakeError(
                 f"the lake {self} holds rows of the {known['kind']} source {known['uri']}, not of the {kind} "
@@ -176,8 +179,8 @@ class Lake:
                 + ": set OPENSKY_LANDING back, mount its disk, or set OPENSKY_LAKE to another place"
             )
 
-    def _claim_landing(self, landing_uri: str) -> None:
-        """Add a landing to the record of the source, where another run has not done so meanwhile."""
+    def _claim_landing(self, landing_uri: str) -> dict[str, str]:
+        """Add a landing to the record of the source, where another run has not done so meanwhile; the record then."""
         with self.files.run() as (run, _), self.files.commit_lock():
             text, seen = self.files.read_version(CLAIM)
             claim: dict[str, str] = json.loads(text or "{}")
@@ -186,6 +189,7 @@ class Lake:
                 record = run.folder("claim") / "source.json"
                 record.write_text(json.dumps(claim, indent=1))
                 self.files.swap(record, CLAIM, seen)
+        return claim
 
     def _claim(self) -> dict[str, str] | None:
         try:
